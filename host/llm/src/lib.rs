@@ -1,0 +1,1 @@
+//! The provider chain behind model classes.

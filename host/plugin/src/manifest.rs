@@ -1,0 +1,175 @@
+//! What a plugin's author says of it: `plugin.toml`, as types.
+
+use mandate_policy::Capabilities;
+use mandate_types::{Effects, Limits};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The whole of `plugin.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// `[plugin]`
+    pub plugin: PluginSection,
+    /// `[agent]`: this plugin is an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentSection>,
+    /// `[[tool]]`: this plugin is a family of tools.
+    #[serde(default, rename = "tool", skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolSection>,
+    /// `[capabilities]`
+    #[serde(default)]
+    pub capabilities: Capabilities,
+    /// `[limits]`; what is absent has the host's default.
+    #[serde(default)]
+    pub limits: Limits,
+    /// `[settings]`: a JSON Schema that the operator fills in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Value>,
+    /// `[triggers]`
+    #[serde(default)]
+    pub triggers: Triggers,
+    /// `[records.<collection>]`
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub records: BTreeMap<String, RecordSection>,
+    /// `[routes]`: `/api/v1/<name>` is this collection or tool.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub routes: BTreeMap<String, Route>,
+}
+
+/// `[plugin]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginSection {
+    /// Kebab case; the name that it is installed under unless the operator says otherwise.
+    pub id: String,
+    /// Kebab case.
+    pub publisher: String,
+    /// Semantic version of the plugin.
+    pub version: String,
+    /// One line.
+    pub description: String,
+    /// SPDX expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// Where its readme is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub homepage: Option<String>,
+    /// The version of the contract it was written for: `1.0`.
+    pub contract: String,
+}
+
+/// `[agent]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentSection {
+    /// The kinds of tasks that it accepts.
+    pub kinds: Vec<String>,
+}
+
+/// `[[tool]]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolSection {
+    /// Kebab case; called as `plugin.tool`.
+    pub name: String,
+    /// The gravest effects that it may have.
+    pub effects: Effects,
+    /// Whether calling twice with the same key has one effect.
+    #[serde(default)]
+    pub idempotent: bool,
+    /// JSON Pointer into the arguments: what it is done to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// `[triggers]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Triggers {
+    /// `[[triggers.event]]`
+    #[serde(rename = "event", skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventTrigger>,
+    /// `[[triggers.schedule]]`
+    #[serde(rename = "schedule", skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<ScheduleTrigger>,
+}
+
+/// A task for each event of a kind. The task's input is the event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventTrigger {
+    /// The event's kind: `record_changed`, `other-plugin.something`.
+    pub on: String,
+    /// Only about records of this collection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
+    /// Only when these members of the event's data are equal to these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub when: BTreeMap<String, Value>,
+    /// The kind of the task; one that this agent accepts.
+    pub kind: String,
+    /// The title of the task.
+    pub title: String,
+}
+
+/// A task for each tick. Missed ticks are one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleTrigger {
+    /// `30s`, `5m`, `1h`: at least one second. Or `cron`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<String>,
+    /// Five or six fields, UTC. Or `every`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron: Option<String>,
+    /// The kind of the task; one that this agent accepts.
+    pub kind: String,
+    /// The title of the task.
+    pub title: String,
+    /// The task's input.
+    #[serde(default)]
+    pub input: Value,
+}
+
+/// `[records.<collection>]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordSection {
+    /// `INC-{8}`; `{n}` stands for n random characters.
+    pub id: String,
+    /// JSON Schema of the bodies: a table, or in the source the path of a JSON file.
+    pub schema: Value,
+    /// Property → `text`, `number`, `boolean` or `texts`.
+    #[serde(default)]
+    pub indexed: BTreeMap<String, String>,
+    /// Text properties that are searched by words.
+    #[serde(default)]
+    pub full_text: Vec<String>,
+    /// `[[records.<collection>.action]]`
+    #[serde(default, rename = "action", skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<RecordAction>,
+}
+
+/// A button and a route that gives a task about a record to this plugin's agent, or to another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordAction {
+    /// Kebab case: `POST /records/{collection}/{id}/actions/{name}`.
+    pub name: String,
+    /// What the button says; the task's title.
+    pub title: String,
+    /// The kind of the task.
+    pub kind: String,
+}
+
+/// What a route of its own leads to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Route {
+    /// A collection of this plugin.
+    Collection(String),
+    /// A tool of this plugin, by its short name; `POST` calls it.
+    Tool(String),
+}

@@ -1,0 +1,1 @@
+//! wasmtime: one guest call, from store to drop.

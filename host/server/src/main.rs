@@ -1,0 +1,2 @@
+//! The `mandate` binary.
+fn main() {}

@@ -1,0 +1,187 @@
+//! What is written together: one transaction of the writes of one step, with the conditions
+//! under which they may happen at all.
+
+use crate::StoreError;
+use crate::event::{Event, NewEvent};
+use crate::journal::{Ending, Execution, Invocation, LogLine, Step, StepAnswer};
+use crate::plugin::{Installation, Package, TriggerState};
+use crate::principal::Principal;
+use crate::record::{Collection, RecordWrite};
+use crate::task::{Task, TaskChange};
+use mandate_types::{
+    Digest, ExecutionId, InvocationId, PluginName, PrincipalName, TaskId, TaskStatus, TenantId,
+    Timestamp,
+};
+use std::sync::Arc;
+
+/// The right to journal an execution: at most one host has it, and every write checks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Which execution.
+    pub execution: ExecutionId,
+    /// Goes up each time that a host takes the execution over.
+    pub epoch: u64,
+}
+
+/// One change. All changes of a commit happen, or none does.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// A new task.
+    CreateTask(Box<Task>),
+    /// A change of a task that must be in one of the states `from`.
+    ChangeTask {
+        /// Which task.
+        id: TaskId,
+        /// The states in which the change is allowed.
+        from: &'static [TaskStatus],
+        /// What changes.
+        change: Box<TaskChange>,
+    },
+    /// Removes a finished task with its executions, invocations, steps and logs.
+    DeleteTask(TaskId),
+    /// A new execution, leased by the host that writes it.
+    StartExecution(Box<Execution>),
+    /// Takes an execution over: its lease epoch becomes `epoch`, which must be one more than it was.
+    TakeExecution {
+        /// Which execution.
+        id: ExecutionId,
+        /// The new epoch.
+        epoch: u64,
+    },
+    /// A new invocation.
+    StartInvocation(Box<Invocation>),
+    /// The end of an invocation.
+    EndInvocation {
+        /// Which invocation.
+        id: InvocationId,
+        /// How it ended.
+        ending: Box<Ending>,
+    },
+    /// A step: an intent, or one that is answered at once. Replaces nothing: a step that
+    /// exists already is [`CommitError::StepExists`].
+    Step(Box<Step>),
+    /// The answer to a step that was written as an intent.
+    AnswerStep(Box<StepAnswer>),
+    /// A line of a plugin's log.
+    Log(Box<LogLine>),
+    /// A record.
+    Record(Box<RecordWrite>),
+    /// An event; numbered in the order of commits.
+    Event(Box<NewEvent>),
+    /// Remembers that `key` of `principal` made `task`.
+    IdempotencyKey {
+        /// Whose key.
+        principal: PrincipalName,
+        /// The key as sent.
+        key: String,
+        /// Digest of the request it came with.
+        request: Digest,
+        /// What it made.
+        task: TaskId,
+        /// For expiry.
+        at: Timestamp,
+    },
+    /// A package of bytes; the same digest again changes nothing.
+    PutPackage(Box<Package>),
+    /// An installation, new or changed; its `generation` must be one more than stored (1 if new).
+    PutInstallation(Box<Installation>),
+    /// Forgets an installation; its packages and its records stay.
+    RemoveInstallation(PluginName),
+    /// A collection, new or changed, with its indexes.
+    PutCollection(Box<Collection>),
+    /// How far a trigger has come.
+    PutTrigger(Box<TriggerState>),
+    /// A principal, new or changed.
+    PutPrincipal(Box<Principal>),
+    /// Forgets a principal.
+    RemovePrincipal(PrincipalName),
+}
+
+/// What came of a commit.
+#[derive(Clone, Debug, Default)]
+pub struct Committed {
+    /// The events of the commit, numbered, in order.
+    pub events: Vec<Arc<Event>>,
+}
+
+/// Why nothing of a commit was written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// Another host journals this execution now.
+    #[error("the lease on {0} was lost to another host")]
+    LeaseLost(ExecutionId),
+    /// The task is not in a state that allows the change.
+    #[error("the task {id} is {status}")]
+    TaskState {
+        /// Which task.
+        id: TaskId,
+        /// The state it is in.
+        status: TaskStatus,
+    },
+    /// The step is in the journal already.
+    #[error("step {sequence}/{index} of {invocation} is in the journal already")]
+    StepExists {
+        /// Of which invocation.
+        invocation: InvocationId,
+        /// Its number.
+        sequence: u64,
+        /// Its place in an `invoke-many`.
+        index: u32,
+    },
+    /// There is no such row.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// The record or row changed since it was read, or its id is taken.
+    #[error("{0}")]
+    Conflict(String),
+    /// The idempotency key was used before, for this task.
+    #[error("the idempotency key was used before")]
+    KeyUsed {
+        /// What it made then.
+        task: TaskId,
+        /// The digest of the request it came with then.
+        request: Digest,
+    },
+    /// The database could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Writing. Commits of many callers may share one transaction of the database; each still
+/// succeeds or fails alone, and `commit` returns only once it is on disk.
+#[async_trait::async_trait]
+pub trait Commit: Send + Sync {
+    /// Does all of `writes`, or none of it.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing was written then.
+    async fn commit(
+        &self,
+        lease: Option<&Lease>,
+        writes: Vec<Write>,
+    ) -> Result<Committed, CommitError>;
+
+    /// Whether a write would succeed now: tries one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it would not.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Reads the numbered events of all commits from now on, in order and without gaps. A
+    /// receiver that falls behind is told so by the channel and reads the rest from
+    /// [`crate::EventStore::events`].
+    fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Arc<Event>>;
+
+    /// Removes finished tasks of `tenant`s whose `expires_at` has passed, and old idempotency
+    /// keys and logs. Returns how many tasks were removed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// The names of tenants that have rows, for listings.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn tenants(&self) -> Result<Vec<TenantId>, StoreError>;
+}

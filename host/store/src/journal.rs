@@ -1,0 +1,220 @@
+//! Executions, invocations and their steps: enough to replay every one of them.
+
+use crate::StoreError;
+use crate::task::Page;
+use mandate_types::{
+    Digest, Effects, ExecutionId, GuestKind, InvocationId, InvocationStatus, Limits, MicroUsd,
+    PluginName, PrincipalName, StepState, Subject, TaskId, TenantId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The invocation of an agent (or a client's call of a tool), with those below it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Execution {
+    /// Its id.
+    pub id: ExecutionId,
+    /// The task it is for; none when a client called a tool directly.
+    pub task: Option<TaskId>,
+    /// Counts the executions of its task from 1.
+    pub attempt: u32,
+    /// The invocation at its root.
+    pub root: InvocationId,
+    /// For whom.
+    pub tenant: TenantId,
+    /// Who is at the root of its causes.
+    pub principal: PrincipalName,
+    /// Goes up each time that a host takes it over.
+    pub lease_epoch: u64,
+    /// When it started.
+    pub started_at: Timestamp,
+}
+
+/// One call of one guest in one fresh instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Invocation {
+    /// Its id; a child's derives from the step that made it.
+    pub id: InvocationId,
+    /// The tree it belongs to.
+    pub execution: ExecutionId,
+    /// The task of that tree.
+    pub task: Option<TaskId>,
+    /// Who made it; none for the root.
+    pub parent: Option<InvocationId>,
+    /// The step of the parent that made it.
+    pub parent_step: Option<u64>,
+    /// How far below the root.
+    pub depth: u32,
+    /// Agent or tool.
+    pub kind: GuestKind,
+    /// The installed name of the plugin.
+    pub plugin: PluginName,
+    /// The exact component, pinned.
+    pub digest: Digest,
+    /// The tool's name, or the task's kind.
+    pub function: String,
+    /// Task input or tool arguments.
+    pub input: Value,
+    /// For whom.
+    pub tenant: TenantId,
+    /// Who is at the root of its causes.
+    pub principal: PrincipalName,
+    /// The record that its task is about.
+    pub subject: Option<Subject>,
+    /// The generation of the grant that it started under.
+    pub grant_generation: u64,
+    /// Pinned at the start.
+    pub limits: Limits,
+    /// Secret; the source of everything random that the guest sees.
+    #[serde(skip)]
+    pub seed: Vec<u8>,
+    /// Where it is.
+    pub status: InvocationStatus,
+    /// What it answered.
+    pub result: Option<Value>,
+    /// How it failed.
+    pub error: Option<crate::TaskError>,
+    /// When it started; also where the guest's clock starts.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How many steps it made.
+    pub steps: u64,
+    /// The most memory it held, in bytes.
+    pub peak_memory_bytes: u64,
+    /// What its own steps cost, without those below.
+    pub cost_micro_usd: MicroUsd,
+}
+
+/// How an invocation ended.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // the fields are those of `Invocation`
+pub struct Ending {
+    pub status: InvocationStatus,
+    pub result: Option<Value>,
+    pub error: Option<crate::TaskError>,
+    pub ended_at: Timestamp,
+    pub steps: u64,
+    pub peak_memory_bytes: u64,
+    pub cost_micro_usd: MicroUsd,
+}
+
+/// One call across the sandbox boundary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Step {
+    /// Whose.
+    pub invocation: InvocationId,
+    /// Counts the calls of the invocation from 1.
+    pub sequence: u64,
+    /// The place within an `invoke-many`; 0 elsewhere.
+    pub index: u32,
+    /// `mandate:records/records`, …
+    pub interface: String,
+    /// `create`, `complete`, …
+    pub function: String,
+    /// What was asked.
+    pub arguments: Value,
+    /// Its digest; compared on replay.
+    pub arguments_digest: Digest,
+    /// The class that the host gives this call.
+    pub effects: Effects,
+    /// Intended or answered.
+    pub state: StepState,
+    /// `{"ok": …}` or `{"error": …}`, once it is answered.
+    pub answer: Option<Value>,
+    /// Whether the seam refused it.
+    pub refused: bool,
+    /// The invocation that it made.
+    pub child: Option<InvocationId>,
+    /// What it cost.
+    pub cost_micro_usd: MicroUsd,
+    /// When it was asked.
+    pub at: Timestamp,
+    /// When it was answered.
+    pub answered_at: Option<Timestamp>,
+}
+
+/// The answer to a step written as an intent.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // the fields are those of `Step`
+pub struct StepAnswer {
+    pub invocation: InvocationId,
+    pub sequence: u64,
+    pub index: u32,
+    pub answer: Value,
+    pub refused: bool,
+    pub cost_micro_usd: MicroUsd,
+    pub answered_at: Timestamp,
+}
+
+/// How grave a log line is.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// A line of a plugin's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LogLine {
+    /// When, by the host's clock.
+    pub at: Timestamp,
+    /// How grave.
+    pub level: LogLevel,
+    /// What.
+    pub message: String,
+    /// Who.
+    pub plugin: PluginName,
+    /// In which invocation.
+    pub invocation: InvocationId,
+    /// For which task.
+    pub task: Option<TaskId>,
+    /// About which record.
+    pub subject: Option<Subject>,
+    /// For whom.
+    pub tenant: TenantId,
+}
+
+/// Reading journals.
+#[async_trait::async_trait]
+pub trait JournalStore: Send + Sync {
+    /// One execution.
+    async fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, StoreError>;
+
+    /// The executions of a task, oldest first.
+    async fn executions(&self, task: &TaskId) -> Result<Vec<Execution>, StoreError>;
+
+    /// One invocation.
+    async fn invocation(&self, id: &InvocationId) -> Result<Option<Invocation>, StoreError>;
+
+    /// The invocations of an execution, oldest first.
+    async fn invocations(&self, execution: &ExecutionId) -> Result<Vec<Invocation>, StoreError>;
+
+    /// All steps of one invocation, in order.
+    async fn steps(&self, invocation: &InvocationId) -> Result<Vec<Step>, StoreError>;
+
+    /// A page of the steps of a whole execution, by time.
+    async fn execution_steps(
+        &self,
+        execution: &ExecutionId,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<Step>, StoreError>;
+
+    /// The newest log lines first, of a plugin, a task or a subject; `tenants` as in `TaskQuery`.
+    async fn logs(
+        &self,
+        tenants: Option<&[TenantId]>,
+        plugin: Option<&PluginName>,
+        task: Option<&TaskId>,
+        subject: Option<&Subject>,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<LogLine>, StoreError>;
+}

@@ -1,0 +1,66 @@
+//! The only SQL. A trait per aggregate for what is read, one [`Commit`] for what is written
+//! together; which database is behind them nobody outside knows.
+
+pub mod commit;
+pub mod event;
+pub mod journal;
+pub mod plugin;
+pub mod principal;
+pub mod record;
+pub mod task;
+
+mod sqlite;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use commit::{Commit, CommitError, Committed, Lease, Write};
+pub use event::{Event, EventQuery, EventStore, NewEvent};
+pub use journal::{
+    Ending, Execution, Invocation, JournalStore, LogLevel, LogLine, Step, StepAnswer,
+};
+pub use plugin::{Installation, InstallationStatus, Package, PluginStore, TriggerState};
+pub use principal::{Principal, PrincipalStore};
+pub use record::{
+    Collection, Comparison, Condition, FieldKind, IndexedField, Order, Record, RecordPage,
+    RecordQuery, RecordStore, RecordWrite,
+};
+pub use task::{Page, Task, TaskChange, TaskError, TaskQuery, TaskStore};
+
+/// Why the store could not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The disk, the file or the server; the host is not ready while this lasts.
+    #[error("the database does not answer: {0}")]
+    Unavailable(String),
+    /// The disk has no room for another write; reading goes on.
+    #[error("the disk of the data directory is full: {0}")]
+    Full(String),
+    /// A cursor that this store did not give out.
+    #[error("`cursor` is not one that this host gave out")]
+    Cursor,
+    /// A filter or order names a field that cannot be used so.
+    #[error("{0}")]
+    Query(String),
+    /// A row does not read back; a mistake of ours or a file changed by hand.
+    #[error("the database holds a row that cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// Everything that a host keeps.
+pub trait Store:
+    Commit + TaskStore + JournalStore + RecordStore + EventStore + PluginStore + PrincipalStore
+{
+}
+
+/// A store that can be handed around.
+pub type SharedStore = Arc<dyn Store>;
+
+/// Opens the embedded store below `data_dir`, migrating it first; the directory is locked
+/// against other hosts until the store is dropped.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the directory cannot be used or another host uses it.
+pub async fn open_embedded(data_dir: &Path) -> Result<SharedStore, StoreError> {
+    Ok(Arc::new(sqlite::SqliteStore::open(data_dir).await?))
+}

@@ -1,0 +1,38 @@
+//! One form for every JSON text that is digested or compared.
+
+use crate::Digest;
+use serde_json::Value;
+
+/// The digest of `value`: keys are sorted, so equal values have equal digests.
+pub fn digest(value: &Value) -> Digest {
+    Digest::of(value.to_string().as_bytes())
+}
+
+/// How deep `value` is nested; a scalar is 1. Bounded by the parser's own limit of 128.
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn order_of_keys_does_not_count() {
+        let one: Value = serde_json::from_str(r#"{"a":1,"b":2}"#).unwrap();
+        let two: Value = serde_json::from_str(r#"{"b":2,"a":1}"#).unwrap();
+        assert_eq!(digest(&one), digest(&two));
+        assert_ne!(digest(&one), digest(&json!({"a": 1})));
+    }
+
+    #[test]
+    fn depth_counts_levels() {
+        assert_eq!(depth(&json!(1)), 1);
+        assert_eq!(depth(&json!({"a": [1]})), 3);
+    }
+}

@@ -1,0 +1,1 @@
+//! The one-line macros of the Mandate SDK.

@@ -1,0 +1,1 @@
+//! Write agents and tools for Mandate in Rust.
