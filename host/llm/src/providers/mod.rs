@@ -1,0 +1,5 @@
+//! Those who answer; one module per wire.
+
+mod simulated;
+
+pub use simulated::Simulated;

@@ -1,0 +1,413 @@
+//! What is asked of a model and what it answers, as `mandate:llm` says it, without a vendor's words.
+
+use crate::LlmError;
+use mandate_types::MicroUsd;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// What plugins ask for instead of a vendor's model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelClass {
+    /// Quick and cheap.
+    Fast,
+    /// Able.
+    Smart,
+    /// Texts to vectors.
+    Embed,
+}
+
+/// Who says a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The frame that the agent's author gives.
+    System,
+    /// Who wants something.
+    User,
+    /// The model.
+    Assistant,
+    /// The answer to a tool call.
+    Tool,
+}
+
+/// The model's wish that a tool be called.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// Unique within the conversation; the answer names it.
+    pub id: String,
+    /// One of the offered tools.
+    pub name: String,
+    /// For the tool's schema; the caller validates it.
+    pub arguments: Value,
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What; may be empty when there are tool calls.
+    pub text: String,
+    /// Only in messages of the assistant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// In messages of role `tool`: the id of the call that this answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+}
+
+impl Message {
+    /// A message of text alone.
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self {
+            role,
+            text: text.into(),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+        }
+    }
+
+    /// The answer to the call `id`.
+    pub fn tool_result(id: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            tool_call_id: Some(id.into()),
+            ..Self::text(Role::Tool, text)
+        }
+    }
+}
+
+/// A tool that the model may ask for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    /// Unique within the request.
+    pub name: String,
+    /// What it does, for the model.
+    pub description: String,
+    /// JSON Schema of the arguments.
+    pub parameters: Value,
+}
+
+/// Whether tools are to be called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolChoice {
+    /// As the model likes.
+    #[default]
+    Auto,
+    /// No.
+    None,
+    /// Yes, at least one.
+    Required,
+    /// Yes, this one.
+    Tool(String),
+}
+
+/// One question to a model, with the whole conversation so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Which kind of model; not [`ModelClass::Embed`].
+    pub class: ModelClass,
+    /// Oldest first; at least one.
+    pub messages: Vec<Message>,
+    /// The tools on offer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolSpec>,
+    /// Whether to call them.
+    #[serde(default)]
+    pub tool_choice: ToolChoice,
+    /// JSON Schema that the answer's text must satisfy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Value>,
+    /// The most tokens of output; at least 1. Money is reserved for so many.
+    pub max_output_tokens: u32,
+    /// 0 to 2; none leaves it to the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f32>,
+    /// The answer ends before the first of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+}
+
+impl Request {
+    /// Whether every provider could make sense of this; asked once, before any provider is.
+    ///
+    /// # Errors
+    /// [`LlmError::Invalid`] names the field and what was expected.
+    pub fn check(&self) -> Result<(), LlmError> {
+        if self.class == ModelClass::Embed {
+            return invalid("class: expected `fast` or `smart`; for vectors call `embed`");
+        }
+        if self.messages.is_empty() {
+            return invalid("messages: expected at least one");
+        }
+        if self.max_output_tokens == 0 {
+            return invalid("max-output-tokens: expected at least 1");
+        }
+        if self.temperature.is_some_and(|t| !(0.0..=2.0).contains(&t)) {
+            return invalid("temperature: expected 0 to 2");
+        }
+        if self.stop.iter().any(String::is_empty) {
+            return invalid("stop: expected texts that are not empty");
+        }
+        self.check_tools()?;
+        self.check_pairs()
+    }
+
+    fn check_tools(&self) -> Result<(), LlmError> {
+        let mut names = BTreeSet::new();
+        for (place, tool) in self.tools.iter().enumerate() {
+            if tool.name.is_empty() || !names.insert(tool.name.as_str()) {
+                return invalid(format!(
+                    "tools[{place}].name: expected a name that no other tool of the request has, got `{}`",
+                    tool.name
+                ));
+            }
+        }
+        match &self.tool_choice {
+            ToolChoice::Required if self.tools.is_empty() => {
+                invalid("tool-choice: `required` needs at least one tool in `tools`")
+            }
+            ToolChoice::Tool(name) if !names.contains(name.as_str()) => {
+                invalid(format!("tool-choice: `{name}` is not among `tools`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Providers refuse a conversation in which a call has no answer or an answer no call.
+    fn check_pairs(&self) -> Result<(), LlmError> {
+        let mut open: BTreeSet<&str> = BTreeSet::new();
+        for (place, message) in self.messages.iter().enumerate() {
+            if message.role == Role::Tool {
+                let id = message.tool_call_id.as_deref().unwrap_or_default();
+                if !open.remove(id) {
+                    return invalid(format!(
+                        "messages[{place}].tool-call-id: `{id}` is not a call of the assistant that waits for its answer"
+                    ));
+                }
+                continue;
+            }
+            if let Some(id) = open.first() {
+                return invalid(format!(
+                    "messages[{place}]: expected the answer to the tool call `{id}` first"
+                ));
+            }
+            if message.role != Role::Assistant && !message.tool_calls.is_empty() {
+                return invalid(format!(
+                    "messages[{place}].tool-calls: expected none, only the assistant calls tools"
+                ));
+            }
+            for call in &message.tool_calls {
+                if !open.insert(&call.id) {
+                    return invalid(format!(
+                        "messages[{place}].tool-calls: expected ids that differ, got `{}` twice",
+                        call.id
+                    ));
+                }
+            }
+        }
+        match open.first() {
+            Some(id) => invalid(format!("messages: the tool call `{id}` has no answer")),
+            None => Ok(()),
+        }
+    }
+
+    /// The bytes of everything that a provider would read: an upper bound of the input tokens.
+    pub fn input_bytes(&self) -> u64 {
+        let messages = self.messages.iter().map(|m| {
+            let calls = m
+                .tool_calls
+                .iter()
+                .map(|c| c.id.len() + c.name.len() + json_len(&c.arguments));
+            m.text.len() + m.tool_call_id.as_ref().map_or(0, String::len) + calls.sum::<usize>()
+        });
+        let tools = self
+            .tools
+            .iter()
+            .map(|t| t.name.len() + t.description.len() + json_len(&t.parameters));
+        let schema = self.output_schema.as_ref().map_or(0, json_len);
+        (messages.sum::<usize>() + tools.sum::<usize>() + schema) as u64
+    }
+}
+
+fn invalid(reason: impl Into<String>) -> Result<(), LlmError> {
+    Err(LlmError::Invalid(reason.into()))
+}
+
+fn json_len(value: &Value) -> usize {
+    value.to_string().len()
+}
+
+/// Why the model ended its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// It was done, or met a stop text.
+    Stop,
+    /// It waits for tools.
+    ToolCalls,
+    /// `max_output_tokens` was reached; the text is cut.
+    Length,
+    /// The provider withheld it.
+    Filtered,
+}
+
+/// Tokens used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// All tokens read.
+    pub input_tokens: u64,
+    /// Of the input, those from the provider's cache.
+    pub cached_tokens: u64,
+    /// All tokens written.
+    pub output_tokens: u64,
+    /// Of the output, those not shown.
+    pub reasoning_tokens: u64,
+}
+
+/// A model's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Response {
+    /// Of role `assistant`.
+    pub message: Message,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Tokens used.
+    pub usage: Usage,
+    /// What they cost.
+    pub cost: MicroUsd,
+    /// Who answered.
+    pub provider: String,
+    /// With which model.
+    pub model: String,
+    /// True when no model was asked and the host played its part.
+    pub simulated: bool,
+}
+
+/// Vectors of texts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Embeddings {
+    /// One per text, in order, each of length 1.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens used.
+    pub usage: Usage,
+    /// What they cost.
+    pub cost: MicroUsd,
+    /// Who answered.
+    pub provider: String,
+    /// With which model.
+    pub model: String,
+    /// True when no model was asked and the host played its part.
+    pub simulated: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn request(messages: Vec<Message>) -> Request {
+        Request {
+            class: ModelClass::Fast,
+            messages,
+            tools: vec![ToolSpec {
+                name: "a".into(),
+                description: String::new(),
+                parameters: json!({}),
+            }],
+            tool_choice: ToolChoice::Auto,
+            output_schema: None,
+            max_output_tokens: 10,
+            temperature: None,
+            stop: vec![],
+        }
+    }
+
+    fn refused(request: &Request) -> String {
+        request.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let good = request(vec![Message::text(Role::User, "hi")]);
+        assert_eq!(good.check(), Ok(()));
+        assert!(refused(&request(vec![])).contains("messages"));
+        assert!(
+            refused(&Request {
+                max_output_tokens: 0,
+                ..good.clone()
+            })
+            .contains("max-output-tokens")
+        );
+        assert!(
+            refused(&Request {
+                temperature: Some(f32::NAN),
+                ..good.clone()
+            })
+            .contains("temperature")
+        );
+        assert!(
+            refused(&Request {
+                class: ModelClass::Embed,
+                ..good.clone()
+            })
+            .contains("embed")
+        );
+        assert!(
+            refused(&Request {
+                stop: vec![String::new()],
+                ..good.clone()
+            })
+            .contains("stop")
+        );
+        let unknown = Request {
+            tool_choice: ToolChoice::Tool("b".into()),
+            ..good.clone()
+        };
+        assert!(refused(&unknown).contains("`b`"));
+        let none = Request {
+            tool_choice: ToolChoice::Required,
+            tools: vec![],
+            ..good.clone()
+        };
+        assert!(refused(&none).contains("required"));
+        let twice = Request {
+            tools: [good.tools.clone(), good.tools.clone()].concat(),
+            ..good
+        };
+        assert!(refused(&twice).contains("tools[1].name"));
+    }
+
+    #[test]
+    fn calls_and_answers_stay_paired() {
+        let call = |id: &str| ToolCall {
+            id: id.into(),
+            name: "a".into(),
+            arguments: json!({}),
+        };
+        let asks = |ids: &[&str]| Message {
+            tool_calls: ids.iter().map(|id| call(id)).collect(),
+            ..Message::text(Role::Assistant, "")
+        };
+        let user = Message::text(Role::User, "hi");
+        let answer = |id: &str| Message::tool_result(id, "{}");
+        let good = request(vec![
+            user.clone(),
+            asks(&["1", "2"]),
+            answer("2"),
+            answer("1"),
+            user.clone(),
+        ]);
+        assert_eq!(good.check(), Ok(()));
+        let open = request(vec![user.clone(), asks(&["1"])]);
+        assert!(refused(&open).contains("no answer"));
+        let early = request(vec![user.clone(), asks(&["1"]), user.clone(), answer("1")]);
+        assert!(refused(&early).contains("messages[2]"));
+        let stray = request(vec![user.clone(), answer("1")]);
+        assert!(refused(&stray).contains("messages[1].tool-call-id"));
+        let twice = request(vec![user, asks(&["1", "1"])]);
+        assert!(refused(&twice).contains("twice"));
+    }
+}
