@@ -1,4 +1,7 @@
 //! wasmtime: one guest call, from store to drop.
+//!
+//! [`Runtime`] compiles components and runs each call in a fresh instance, generic over the host
+//! implementation ([`Imports`]). It knows no domain, no SQL and no HTTP.
 #![cfg_attr(
     test,
     allow(
@@ -10,3 +13,20 @@
 )]
 
 pub mod bindings;
+mod cache;
+mod compile;
+pub mod contract;
+mod engine;
+mod invocation;
+mod limiter;
+mod runtime;
+mod settings;
+mod stop;
+mod wasi;
+
+pub use compile::{CompileError, compile_worker};
+pub use invocation::{End, Ended};
+pub use runtime::{CallError, Component, Description, Imports, Origin, Runtime, RuntimeError};
+pub use settings::{CompileLimits, Settings};
+pub use stop::Stop;
+pub use wasi::{Ambient, Stream};
