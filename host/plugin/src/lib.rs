@@ -1,5 +1,24 @@
-//! What a plugin is: its manifest, its file, its signature, and what is installed.
+//! What a plugin is: its manifest, its file, its signature, and what it asks for. Reading a
+//! plugin never runs it.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
+pub mod description;
+pub mod imports;
 pub mod manifest;
+pub mod package;
+pub mod schema;
+pub mod signature;
 
+pub use description::{AgentDescription, Description, ToolDescription};
 pub use manifest::Manifest;
+pub use package::{Package, PackageError};
+pub use schema::{SchemaError, Validator, compile_schema, validate};
+pub use signature::{Signature, TrustedKeys};

@@ -1,10 +1,54 @@
 //! What a plugin's author says of it: `plugin.toml`, as types.
 
+mod check;
+mod parse;
+mod records;
+mod schedule;
+
+pub use check::{ManifestProblem, Segment};
+pub use parse::{ManifestError, ManifestErrors};
+pub use schedule::{Schedule, ScheduleError};
+
 use mandate_policy::Capabilities;
-use mandate_types::{Effects, Limits};
+use mandate_types::{Effects, GuestKind, Limits};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// The version of the contract that this host supports; those before it within the same major
+/// version too.
+pub const CONTRACT: &str = "1.0";
+
+/// `1.0`: the version of the contract that a plugin was written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ContractVersion {
+    /// Others of this number do not fit together.
+    pub major: u32,
+    /// A host takes this and all below.
+    pub minor: u32,
+}
+
+impl ContractVersion {
+    /// Reads `major.minor`; `None` when `text` has not that form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once('.')?;
+        let number = |digits: &str| {
+            let plain = digits.bytes().all(|b| b.is_ascii_digit())
+                && (digits == "0" || !digits.starts_with('0'));
+            if plain { digits.parse().ok() } else { None }
+        };
+        Some(Self {
+            major: number(major)?,
+            minor: number(minor)?,
+        })
+    }
+
+    /// Whether this host runs plugins of this version.
+    pub fn is_supported(self) -> bool {
+        Self::parse(CONTRACT)
+            .is_some_and(|ours| self.major == ours.major && self.minor <= ours.minor)
+    }
+}
 
 /// The whole of `plugin.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +80,22 @@ pub struct Manifest {
     /// `[routes]`: `/api/v1/<name>` is this collection or tool.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub routes: BTreeMap<String, Route>,
+}
+
+impl Manifest {
+    /// Whether it is an agent or a family of tools.
+    pub fn kind(&self) -> GuestKind {
+        if self.agent.is_some() {
+            GuestKind::Agent
+        } else {
+            GuestKind::Tool
+        }
+    }
+
+    /// The terms of the tool `name` (its short name).
+    pub fn tool(&self, name: &str) -> Option<&ToolSection> {
+        self.tools.iter().find(|tool| tool.name == name)
+    }
 }
 
 /// `[plugin]`
