@@ -1,1 +1,0 @@
-//! The one-line macros of the Mandate SDK.

@@ -1,0 +1,102 @@
+//! What the fake host remembers.
+
+use super::Recorded;
+use super::grants::Grants;
+use super::records::Records;
+use crate::Timestamp;
+use crate::bindings::imports::mandate::telemetry::data::{Edge, LogLine, Series, Span};
+use crate::error::Error;
+use crate::host::{Event, Level};
+use crate::invoke::{Answer, NewTask, Offer};
+use crate::llm::{Request, Response};
+use serde::Deserialize;
+use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+/// Any time will do, as long as it is always the same.
+const START: Timestamp = 1_700_000_000_000_000;
+
+/// Plays a tool or an agent. Shared, so that it is called while the state is not borrowed.
+pub type Play = Rc<RefCell<dyn FnMut(Value) -> Result<Answer, Error>>>;
+
+/// Plays the model.
+pub type PlayModel = Rc<RefCell<dyn FnMut(&Request) -> Result<Response, Error>>>;
+
+pub struct State {
+    pub grants: Grants,
+    pub records: Records,
+    pub tools: BTreeMap<String, Play>,
+    pub agents: BTreeMap<String, Play>,
+    pub offers: BTreeMap<String, Offer>,
+    pub script: VecDeque<Result<Response, Error>>,
+    pub model: Option<PlayModel>,
+    pub series: Vec<Series>,
+    pub log_lines: Vec<LogLine>,
+    pub spans: Vec<Span>,
+    pub edges: Vec<Edge>,
+    pub now: Timestamp,
+    pub random: u64,
+    pub calls: Vec<Recorded>,
+    pub log: Vec<(Level, String)>,
+    pub progress: Vec<(Option<f64>, String)>,
+    pub events: Vec<Event>,
+    pub submitted: Vec<NewTask>,
+}
+
+/// What the fake host reads of `plugin.toml`.
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    capabilities: Grants,
+    #[serde(default)]
+    records: BTreeMap<String, Collection>,
+}
+
+#[derive(Deserialize)]
+struct Collection {
+    id: String,
+    #[serde(default)]
+    indexed: BTreeMap<String, String>,
+    #[serde(default)]
+    full_text: Vec<String>,
+}
+
+impl State {
+    pub fn new(grants: Grants) -> Self {
+        Self {
+            grants,
+            records: Records::any(),
+            tools: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            script: VecDeque::new(),
+            model: None,
+            series: Vec::new(),
+            log_lines: Vec::new(),
+            spans: Vec::new(),
+            edges: Vec::new(),
+            now: START,
+            random: 0,
+            calls: Vec::new(),
+            log: Vec::new(),
+            progress: Vec::new(),
+            events: Vec::new(),
+            submitted: Vec::new(),
+        }
+    }
+
+    pub fn from_manifest(text: &str) -> Result<Self, toml::de::Error> {
+        let manifest: Manifest = toml::from_str(text)?;
+        let mut state = Self::new(manifest.capabilities);
+        state.records = Records::default();
+        for (name, collection) in manifest.records {
+            let indexed = collection.indexed.into_keys().collect();
+            state
+                .records
+                .declare_with(&name, &collection.id, indexed, collection.full_text);
+        }
+        Ok(state)
+    }
+}
