@@ -118,3 +118,137 @@ impl Refusals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Message, Role, ToolChoice};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Answers every question with the same error.
+    struct Down {
+        error: LlmError,
+        price: Option<MicroUsd>,
+        asked: AtomicUsize,
+    }
+
+    impl Down {
+        fn new(error: LlmError, price: Option<MicroUsd>) -> Arc<Self> {
+            Arc::new(Self {
+                error,
+                price,
+                asked: AtomicUsize::new(0),
+            })
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Provider for Down {
+        fn id(&self) -> &str {
+            "down"
+        }
+        fn serves(&self, class: ModelClass) -> bool {
+            class != ModelClass::Embed
+        }
+        fn worst_case(&self, _: &Request) -> Option<MicroUsd> {
+            self.price
+        }
+        fn worst_case_embed(&self, _: &[String]) -> Option<MicroUsd> {
+            self.price
+        }
+        async fn complete(&self, _: &Request) -> Result<Response, LlmError> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            Err(self.error.clone())
+        }
+        async fn embed(&self, _: &[String]) -> Result<Embeddings, LlmError> {
+            Err(self.error.clone())
+        }
+    }
+
+    fn outage(seconds: Option<u64>) -> LlmError {
+        LlmError::Unavailable {
+            reason: "busy".into(),
+            retry_after: seconds.map(Duration::from_secs),
+        }
+    }
+
+    fn request() -> Request {
+        Request {
+            class: ModelClass::Fast,
+            messages: vec![Message::text(Role::User, "hi")],
+            tools: vec![],
+            tool_choice: ToolChoice::Auto,
+            output_schema: None,
+            max_output_tokens: 10,
+            temperature: None,
+            stop: vec![],
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_that_answers_answers() {
+        let down = Down::new(outage(None), Some(MicroUsd(5)));
+        let chain = Chain::new(vec![down.clone(), Arc::new(Simulated)]);
+        assert_eq!(
+            chain.complete(&request()).await.unwrap().provider,
+            "simulated"
+        );
+        assert_eq!(down.asked.load(Ordering::Relaxed), 1);
+        assert_eq!(chain.embed(&["a".into()]).await.unwrap().vectors.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn when_none_answers_every_reason_and_the_soonest_retry_are_told() {
+        let chain = Chain::new(vec![
+            Down::new(outage(Some(9)), None),
+            Down::new(outage(Some(3)), None),
+        ]);
+        let error = chain.complete(&request()).await.unwrap_err();
+        let reason = "down: busy; down: busy".to_owned();
+        assert_eq!(
+            error,
+            LlmError::Unavailable {
+                reason,
+                retry_after: Some(Duration::from_secs(3))
+            }
+        );
+        let none = chain.embed(&["a".into()]).await.unwrap_err().to_string();
+        assert!(none.contains("`embed`"), "{none}");
+        assert!(Chain::default().complete(&request()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_wrong_request_goes_no_further() {
+        let first = Down::new(LlmError::Invalid("no".into()), None);
+        let chain = Chain::new(vec![first.clone(), Arc::new(Simulated)]);
+        assert_eq!(
+            chain.complete(&request()).await,
+            Err(LlmError::Invalid("no".into()))
+        );
+        let wrong = Request {
+            messages: vec![],
+            ..request()
+        };
+        assert!(chain.complete(&wrong).await.is_err());
+        assert_eq!(
+            first.asked.load(Ordering::Relaxed),
+            1,
+            "the wrong request reached a provider"
+        );
+        assert!(chain.embed(&[]).await.is_err());
+    }
+
+    #[test]
+    fn the_worst_case_counts_every_attempt() {
+        let five = || Down::new(outage(None), Some(MicroUsd(5)));
+        let chain = Chain::new(vec![five(), Arc::new(Simulated), five()]);
+        assert_eq!(chain.worst_case(&request()), Some(MicroUsd(10)));
+        let unknown = Chain::new(vec![five(), Down::new(outage(None), None)]);
+        assert_eq!(unknown.worst_case(&request()), None);
+        // Providers without the class are not asked, and cost nothing.
+        assert_eq!(
+            unknown.worst_case_embed(&["a".into()]),
+            Some(MicroUsd::ZERO)
+        );
+    }
+}

@@ -1,16 +1,29 @@
 //! Plays a model's part without one: deterministic, and knowing no tool, plugin or domain word.
 //! Whatever it says comes from the conversation, the offered tools and the schemas.
 
+mod answer;
 mod embed;
+mod facts;
+mod fill;
+mod pattern;
+mod scalar;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod words;
 
+use crate::ToolCall;
 use crate::{
     Embeddings, Finish, LlmError, Message, ModelClass, Price, Provider, Request, Response, Role,
     Usage,
 };
 use mandate_types::MicroUsd;
+use turn::Turn;
 
 const ID: &str = "simulated";
 const MODEL: &str = "simulated-1";
+const BYTES_PER_TOKEN: usize = 4;
 
 /// The provider of last resort, and of tests: free, always there, labelled in every answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,18 +48,16 @@ impl Provider for Simulated {
     }
 
     async fn complete(&self, request: &Request) -> Result<Response, LlmError> {
-        let message = Message::text(
-            Role::Assistant,
-            request.messages.last().map_or("", |m| m.text.as_str()),
-        );
+        let (message, finish) = limited(turn::take(request)?, request);
+        let written: usize = message.tool_calls.iter().map(call_bytes).sum();
         let usage = Usage {
             input_tokens: tokens(request.input_bytes()),
-            output_tokens: tokens(message.text.len() as u64),
+            output_tokens: tokens((message.text.len() + written) as u64),
             ..Usage::default()
         };
         Ok(Response {
             message,
-            finish: Finish::Stop,
+            finish,
             usage,
             cost: Price::FREE.cost(&usage),
             provider: ID.to_owned(),
@@ -72,7 +83,49 @@ impl Provider for Simulated {
     }
 }
 
+/// The turn as far as `stop` and `max_output_tokens` let it come.
+fn limited(turn: Turn, request: &Request) -> (Message, Finish) {
+    let bytes = request.max_output_tokens as usize * BYTES_PER_TOKEN;
+    let mut message = Message::text(Role::Assistant, "");
+    match turn {
+        Turn::Calls(calls) => {
+            let mut left = bytes;
+            // A call that is cut is none: only whole ones are passed on.
+            for call in calls {
+                match left.checked_sub(call_bytes(&call)) {
+                    Some(rest) => left = rest,
+                    None => break,
+                }
+                message.tool_calls.push(call);
+            }
+            let finish = if message.tool_calls.is_empty() {
+                Finish::Length
+            } else {
+                Finish::ToolCalls
+            };
+            (message, finish)
+        }
+        Turn::Text(mut text) => {
+            let end = request.stop.iter().filter_map(|stop| text.find(stop)).min();
+            text.truncate(end.unwrap_or(text.len()));
+            let cut = text.floor_char_boundary(bytes);
+            let finish = if cut < text.len() {
+                Finish::Length
+            } else {
+                Finish::Stop
+            };
+            text.truncate(cut);
+            message.text = text;
+            (message, finish)
+        }
+    }
+}
+
+fn call_bytes(call: &ToolCall) -> usize {
+    call.name.len() + call.arguments.to_string().len()
+}
+
 /// Four bytes to a token, as is usual for English; rounded up.
 fn tokens(bytes: u64) -> u64 {
-    bytes.div_ceil(4)
+    bytes.div_ceil(BYTES_PER_TOKEN as u64)
 }
