@@ -1,6 +1,16 @@
 //! The only SQL. A trait per aggregate for what is read, one [`Commit`] for what is written
 //! together; which database is behind them nobody outside knows.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
 pub mod commit;
 pub mod event;
 pub mod journal;
@@ -10,6 +20,9 @@ pub mod record;
 pub mod task;
 
 mod sqlite;
+
+#[doc(hidden)]
+pub use sqlite::SqliteSettings;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -62,5 +75,21 @@ pub type SharedStore = Arc<dyn Store>;
 /// # Errors
 /// [`StoreError::Unavailable`] when the directory cannot be used or another host uses it.
 pub async fn open_embedded(data_dir: &Path) -> Result<SharedStore, StoreError> {
-    Ok(Arc::new(sqlite::SqliteStore::open(data_dir).await?))
+    Ok(Arc::new(
+        sqlite::SqliteStore::open(data_dir, &SqliteSettings::default()).await?,
+    ))
+}
+
+/// As [`open_embedded`], with the settings of tests.
+///
+/// # Errors
+/// As [`open_embedded`].
+#[doc(hidden)]
+pub async fn open_embedded_with(
+    data_dir: &Path,
+    settings: &SqliteSettings,
+) -> Result<SharedStore, StoreError> {
+    Ok(Arc::new(
+        sqlite::SqliteStore::open(data_dir, settings).await?,
+    ))
 }

@@ -96,9 +96,62 @@ pub struct Task {
     pub trigger: Option<String>,
     /// When it and its journal may be removed, if they are kept only briefly.
     pub expires_at: Option<Timestamp>,
-    /// Not started before this time: held tasks have none and wait to be executed.
+    /// Whether it is to be started; a held task waits until somebody executes it.
     #[serde(skip)]
     pub queued: bool,
+}
+
+impl Task {
+    /// A task that is accepted and queued, with the defaults of everything that is not said.
+    pub fn new(
+        id: TaskId,
+        kind: String,
+        title: String,
+        tenant: TenantId,
+        created_by: PrincipalName,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            root: id.clone(),
+            id,
+            title,
+            description: String::new(),
+            kind,
+            target: None,
+            priority: 5,
+            input: Value::Null,
+            session: None,
+            subject: None,
+            tenant,
+            created_by,
+            assigned_agents: Vec::new(),
+            status: TaskStatus::Pending,
+            waiting_for: None,
+            progress: None,
+            progress_message: None,
+            result: None,
+            output: None,
+            summary: None,
+            quality_score: None,
+            success_rate: None,
+            cost_micro_usd: MicroUsd::ZERO,
+            duration_seconds: None,
+            metadata: Value::Object(serde_json::Map::new()),
+            error: None,
+            created_at: now,
+            updated_at: now,
+            completed_at: None,
+            execution: None,
+            attempts: 0,
+            retries_left: 0,
+            parent: None,
+            depth: 0,
+            created_in: None,
+            trigger: None,
+            expires_at: None,
+            queued: true,
+        }
+    }
 }
 
 /// What changes of a task; `None` leaves it.

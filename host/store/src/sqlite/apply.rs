@@ -1,0 +1,376 @@
+//! Applies the writes of one commit inside the transaction of a batch.
+
+use super::bulk::{Bulk, Key, Table, Texts};
+use super::op::{self, Op, StepKey};
+use super::sql::{self, Arg, Columns};
+use super::{collection, journal, plugin, principal, task};
+use crate::commit::Lease;
+use crate::record::{Collection, RecordWrite};
+use crate::{CommitError, StoreError};
+use mandate_types::{ExecutionId, InvocationId, PluginName, PrincipalName, TaskId, TenantId};
+use sqlx::sqlite::SqliteConnection;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// Why a write was not applied.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// The commit may not happen; others of the batch may.
+    Commit(CommitError),
+    /// The database said so; may be about this commit or about all.
+    Database(sqlx::Error),
+}
+
+impl From<CommitError> for Refused {
+    fn from(error: CommitError) -> Self {
+        Self::Commit(error)
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Commit(error.into())
+    }
+}
+
+impl From<sqlx::Error> for Refused {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// What the writer knows without asking, as of the last transaction. Cheap to clone: a
+/// transaction that fails leaves the old one.
+#[derive(Clone, Default)]
+pub(super) struct Known {
+    /// The number of the last event.
+    pub(super) last_event: u64,
+    pub(super) collections: Arc<HashMap<String, Arc<Collection>>>,
+    pub(super) tenants: Arc<HashSet<TenantId>>,
+}
+
+/// A transaction that is under way.
+pub(super) struct Batch<'a, 'c> {
+    pub(super) conn: &'c mut SqliteConnection,
+    pub(super) texts: &'c mut Texts,
+    pub(super) known: Known,
+    pub(super) bulk: Bulk<'a>,
+    /// Lease epochs, as far as they were read or written in this transaction.
+    pub(super) epochs: HashMap<ExecutionId, u64>,
+    /// Each row is written at once, so that an error names its write.
+    pub(super) careful: bool,
+}
+
+impl<'a> Batch<'a, '_> {
+    /// Applies one commit; waiting rows may remain unless `careful`.
+    pub(super) async fn commit(
+        &mut self,
+        lease: Option<&'a Lease>,
+        ops: &'a [Op],
+    ) -> Result<(), Refused> {
+        if let Some(lease) = lease {
+            self.check_lease(lease, ops).await?;
+        }
+        for op in ops {
+            match self.apply_and_flush(op).await {
+                Err(Refused::Database(error)) if sql::is_taken(&error) => {
+                    return Err(op.taken().into());
+                }
+                Err(Refused::Database(error)) if sql::is_missing(&error) => {
+                    return Err(op.missing().into());
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the waiting rows.
+    pub(super) async fn flush(&mut self) -> Result<(), sqlx::Error> {
+        self.bulk.flush(self.conn, self.texts).await
+    }
+
+    async fn apply_and_flush(&mut self, op: &'a Op) -> Result<(), Refused> {
+        self.apply(op).await?;
+        if self.careful {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn check_lease(&mut self, lease: &Lease, ops: &[Op]) -> Result<(), Refused> {
+        let starts =
+            |op: &Op| matches!(op, Op::StartExecution { id, .. } if *id == lease.execution);
+        if ops.iter().any(starts) {
+            // Nobody else can hold the lease of an execution that begins here.
+            return Ok(());
+        }
+        let epoch = match self.epochs.get(&lease.execution) {
+            Some(epoch) => Some(*epoch),
+            None => self.read_epoch(&lease.execution).await?,
+        };
+        if epoch == Some(lease.epoch) {
+            self.epochs.insert(lease.execution.clone(), lease.epoch);
+            Ok(())
+        } else {
+            Err(CommitError::LeaseLost(lease.execution.clone()).into())
+        }
+    }
+
+    /// Reads the epochs of all leases of a batch with one question.
+    pub(super) async fn read_epochs(
+        &mut self,
+        leases: impl Iterator<Item = &Lease>,
+    ) -> Result<(), Refused> {
+        const EPOCHS: &str =
+            "SELECT id, lease_epoch FROM executions WHERE id IN (SELECT value FROM json_each(?))";
+        let ids: Vec<_> = leases.map(|lease| lease.execution.as_str()).collect();
+        if !ids.is_empty() {
+            for row in sql::rows(self.conn, EPOCHS, &[Arg::json(&ids)]).await? {
+                self.epochs
+                    .insert(row.get_id("id")?, row.get_count("lease_epoch")?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_epoch(&mut self, id: &ExecutionId) -> Result<Option<u64>, Refused> {
+        const EPOCH: &str = "SELECT lease_epoch FROM executions WHERE id = ?";
+        let row = sql::first(self.conn, EPOCH, &[Arg::text(id)]).await?;
+        Ok(row.map(|row| row.get_count("lease_epoch")).transpose()?)
+    }
+
+    fn wait(&mut self, table: Table, key: Option<Key<'a>>, row: &'a [Arg]) {
+        self.bulk.add(table, key, Cow::Borrowed(row));
+    }
+
+    async fn need(&mut self, key: Key<'a>) -> Result<(), sqlx::Error> {
+        if self.bulk.waits(&key) {
+            self.flush().await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn apply(&mut self, op: &'a Op) -> Result<(), Refused> {
+        match op {
+            Op::Tenant(tenant) => self.tenant(tenant).await?,
+            Op::CreateTask { id, row } => self.wait(Table::Tasks, Some(Key::Task(id)), row),
+            Op::ChangeTask { id, row } => {
+                self.need(Key::Task(id)).await?;
+                if sql::run(self.conn, task::CHANGE, row).await? == 0 {
+                    return Err(self.task_state(id).await?.into());
+                }
+            }
+            Op::DeleteTask(id) => self.delete_task(id).await?,
+            Op::StartExecution { id, epoch, row, .. } => {
+                self.epochs.insert(id.clone(), *epoch);
+                self.wait(Table::Executions, Some(Key::Execution(id)), row);
+            }
+            Op::TakeExecution { id, epoch } => self.take(id, *epoch).await?,
+            Op::StartInvocation { id, row, .. } => {
+                self.wait(Table::Invocations, Some(Key::Invocation(id)), row);
+            }
+            Op::EndInvocation { id, row } => self.end_invocation(id, row).await?,
+            Op::Step { key, row } => self.wait(Table::Steps, Some(Key::Step(key)), row),
+            Op::AnswerStep { key, row } => self.answer(key, row).await?,
+            Op::Log(row) => self.wait(Table::Logs, None, row),
+            Op::Record { write, row } => self.record(write, row).await?,
+            Op::Event { row, .. } => {
+                self.known.last_event += 1;
+                let seq = Arg::count(self.known.last_event);
+                let row = std::iter::once(seq).chain(row.iter().cloned()).collect();
+                self.bulk.add(Table::Events, None, Cow::Owned(row));
+            }
+            Op::IdempotencyKey { row, .. } => self.idempotency_key(row).await?,
+            Op::PutPackage(row) => {
+                sql::run(self.conn, plugin::PUT_PACKAGE, row).await?;
+            }
+            Op::PutInstallation { name, row } => self.installation(name, row).await?,
+            Op::RemoveInstallation(name) => self.remove_installation(name).await?,
+            Op::PutCollection(declared) => self.collection(declared).await?,
+            Op::PutTrigger(row) => {
+                sql::run(self.conn, plugin::PUT_TRIGGER, row).await?;
+            }
+            Op::PutPrincipal { row, .. } => {
+                sql::run(self.conn, principal::PUT, row).await?;
+            }
+            Op::RemovePrincipal(name) => self.remove_principal(name).await?,
+        }
+        Ok(())
+    }
+
+    async fn tenant(&mut self, tenant: &TenantId) -> Result<(), Refused> {
+        if !self.known.tenants.contains(tenant) {
+            const PUT: &str = "INSERT INTO tenants (tenant) VALUES (?) ON CONFLICT DO NOTHING";
+            sql::run(self.conn, PUT, &[Arg::text(tenant)]).await?;
+            Arc::make_mut(&mut self.known.tenants).insert(tenant.clone());
+        }
+        Ok(())
+    }
+
+    async fn task_state(&mut self, id: &TaskId) -> Result<CommitError, Refused> {
+        const STATUS: &str = "SELECT status FROM tasks WHERE id = ?";
+        Ok(
+            match sql::first(self.conn, STATUS, &[Arg::text(id)]).await? {
+                Some(row) => op::task_state(id, &row.get_text("status")?),
+                None => CommitError::NotFound(format!("task {id}")),
+            },
+        )
+    }
+
+    async fn delete_task(&mut self, id: &TaskId) -> Result<(), Refused> {
+        const LOGS: &str = "DELETE FROM logs WHERE task = ?";
+        const TASK: &str =
+            "DELETE FROM tasks WHERE id = ? AND status IN ('succeeded', 'failed', 'cancelled')";
+        self.flush().await?;
+        let id_arg = [Arg::text(id)];
+        if sql::run(self.conn, TASK, &id_arg).await? == 0 {
+            return Err(self.task_state(id).await?.into());
+        }
+        sql::run(self.conn, LOGS, &id_arg).await?;
+        // The executions below it are gone too.
+        self.epochs.clear();
+        Ok(())
+    }
+
+    async fn take(&mut self, id: &'a ExecutionId, epoch: u64) -> Result<(), Refused> {
+        const TAKE: &str =
+            "UPDATE executions SET lease_epoch = ?1 WHERE id = ?2 AND lease_epoch = ?1 - 1";
+        self.need(Key::Execution(id)).await?;
+        if sql::run(self.conn, TAKE, &[Arg::count(epoch), Arg::text(id)]).await? == 0 {
+            return Err(match self.read_epoch(id).await? {
+                Some(_) => CommitError::LeaseLost(id.clone()),
+                None => CommitError::NotFound(format!("execution {id}")),
+            }
+            .into());
+        }
+        self.epochs.insert(id.clone(), epoch);
+        Ok(())
+    }
+
+    async fn end_invocation(&mut self, id: &'a InvocationId, row: &[Arg]) -> Result<(), Refused> {
+        self.need(Key::Invocation(id)).await?;
+        if sql::run(self.conn, journal::END_INVOCATION, row).await? == 0 {
+            return Err(CommitError::NotFound(format!("invocation {id}")).into());
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, key: &'a StepKey, row: &[Arg]) -> Result<(), Refused> {
+        const STATE: &str =
+            "SELECT state FROM steps WHERE invocation = ? AND sequence = ? AND idx = ?";
+        self.need(Key::Step(key)).await?;
+        if sql::run(self.conn, journal::ANSWER_STEP, row).await? > 0 {
+            return Ok(());
+        }
+        let StepKey {
+            invocation,
+            sequence,
+            index,
+        } = key;
+        let args = [
+            Arg::text(invocation),
+            Arg::count(*sequence),
+            Arg::Int((*index).into()),
+        ];
+        let name = format!("step {sequence}/{index} of {invocation}");
+        Err(match sql::first(self.conn, STATE, &args).await? {
+            Some(_) => CommitError::Conflict(format!("{name} was answered already")),
+            None => CommitError::NotFound(name),
+        }
+        .into())
+    }
+
+    fn declared(&self, name: &str) -> Result<Arc<Collection>, CommitError> {
+        let found = self.known.collections.get(name).map(Arc::clone);
+        found.ok_or_else(|| CommitError::NotFound(format!("collection {name}")))
+    }
+
+    async fn record(&mut self, write: &'a RecordWrite, row: &'a [Arg]) -> Result<(), Refused> {
+        match write {
+            RecordWrite::Create(record) => {
+                let declared = self.declared(&record.collection)?;
+                if declared.full_text.is_empty() {
+                    let key = Key::Record(&record.collection, &record.tenant, &record.id);
+                    self.wait(Table::Records, Some(key), row);
+                    return Ok(());
+                }
+                collection::create(self.conn, &declared, record, row).await
+            }
+            RecordWrite::Update(record) => {
+                let declared = self.declared(&record.collection)?;
+                let Some(body) = row.first() else {
+                    return Ok(());
+                };
+                self.need(Key::Record(&record.collection, &record.tenant, &record.id))
+                    .await?;
+                collection::update(self.conn, &declared, record, body).await
+            }
+            RecordWrite::Delete {
+                collection: name,
+                tenant,
+                id,
+                version,
+            } => {
+                let declared = self.declared(name)?;
+                self.need(Key::Record(name, tenant, id)).await?;
+                let key = [name.as_str(), tenant.as_ref(), id.as_str()];
+                collection::delete(self.conn, &declared, key, *version).await
+            }
+        }
+    }
+
+    async fn idempotency_key(&mut self, row: &'a [Arg]) -> Result<(), Refused> {
+        if !self.careful {
+            self.wait(Table::Keys, None, row);
+            return Ok(());
+        }
+        const USED: &str =
+            "SELECT task, request FROM idempotency_keys WHERE principal = ? AND key = ?";
+        let (key, _) = row.split_at(row.len().min(2));
+        if let Some(found) = sql::first(self.conn, USED, key).await? {
+            let (task, request) = (found.get_text("task")?, found.get_text("request")?);
+            return Err(op::key_used(&task, &request).into());
+        }
+        self.wait(Table::Keys, None, row);
+        Ok(())
+    }
+
+    async fn installation(&mut self, name: &PluginName, row: &[Arg]) -> Result<(), Refused> {
+        if sql::run(self.conn, plugin::PUT_INSTALLATION, row).await? > 0 {
+            return Ok(());
+        }
+        Err(CommitError::Conflict(format!(
+            "the installation of {name} changed since it was read: read it again"
+        ))
+        .into())
+    }
+
+    async fn remove_installation(&mut self, name: &PluginName) -> Result<(), Refused> {
+        const REMOVE: &str = "DELETE FROM installations WHERE name = ?";
+        if sql::run(self.conn, REMOVE, &[Arg::text(name)]).await? == 0 {
+            return Err(CommitError::NotFound(format!("plugin {name}")).into());
+        }
+        Ok(())
+    }
+
+    async fn collection(&mut self, declared: &Arc<Collection>) -> Result<(), Refused> {
+        // An index must see the rows that wait.
+        self.flush().await?;
+        let before = self.known.collections.get(&declared.name).map(Arc::clone);
+        collection::declare(self.conn, before.as_deref(), declared).await?;
+        Arc::make_mut(&mut self.known.collections)
+            .insert(declared.name.clone(), Arc::clone(declared));
+        Ok(())
+    }
+
+    async fn remove_principal(&mut self, name: &PrincipalName) -> Result<(), Refused> {
+        const REMOVE: &str = "DELETE FROM principals WHERE name = ?";
+        if sql::run(self.conn, REMOVE, &[Arg::text(name)]).await? == 0 {
+            return Err(CommitError::NotFound(format!("principal {name}")).into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! Handing writes to the writer, and waiting for its answer.
+
+use super::SqliteStore;
+use super::op::prepare;
+use super::sql::{Columns, Sql};
+use super::writer::{Job, Request};
+use crate::commit::{Commit, Committed, Lease, Write};
+use crate::{CommitError, Event, StoreError};
+use mandate_types::{TenantId, Timestamp};
+use std::sync::Arc;
+use tokio::sync::{broadcast, oneshot};
+
+fn ended() -> StoreError {
+    StoreError::Unavailable("the writer has ended: the host must be started again".to_owned())
+}
+
+impl SqliteStore {
+    async fn ask<T>(&self, job: Job, reply: oneshot::Receiver<T>) -> Result<T, StoreError> {
+        self.jobs.send(job).await.map_err(|_| ended())?;
+        reply.await.map_err(|_| ended())
+    }
+}
+
+#[async_trait::async_trait]
+impl Commit for SqliteStore {
+    async fn commit(
+        &self,
+        lease: Option<&Lease>,
+        writes: Vec<Write>,
+    ) -> Result<Committed, CommitError> {
+        let ops = prepare(writes)?;
+        let (reply, answer) = oneshot::channel();
+        let request = Request {
+            lease: lease.cloned(),
+            ops,
+            reply,
+        };
+        self.ask(Job::Commit(request), answer).await?
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Job::Check(reply), answer).await?
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events.subscribe()
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            let (reply, answer) = oneshot::channel();
+            let (tasks, more) = self.ask(Job::Sweep(now, reply), answer).await??;
+            removed += tasks;
+            if !more {
+                return Ok(removed);
+            }
+        }
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        let sql = Sql::new("SELECT tenant FROM tenants ORDER BY tenant");
+        sql.all(&self.readers)
+            .await?
+            .iter()
+            .map(|row| row.get_id("tenant"))
+            .collect()
+    }
+}

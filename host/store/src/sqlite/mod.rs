@@ -1,0 +1,59 @@
+//! The embedded store: one SQLite file, one writer, a few readers.
+
+mod apply;
+mod bulk;
+mod collection;
+mod commit;
+mod cursor;
+mod event;
+mod journal;
+mod op;
+mod open;
+mod plugin;
+mod principal;
+mod record;
+mod sql;
+mod sweep;
+mod task;
+mod writer;
+
+pub use open::SqliteSettings;
+
+use crate::task::Page;
+use crate::{Event, Store, StoreError};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc};
+
+/// A store in one file below the data directory.
+pub struct SqliteStore {
+    readers: SqlitePool,
+    jobs: mpsc::Sender<writer::Job>,
+    events: broadcast::Sender<Arc<Event>>,
+}
+
+impl Store for SqliteStore {}
+
+/// How many rows a page may have.
+fn page_size(limit: u32) -> u32 {
+    limit.clamp(1, 1000)
+}
+
+/// A page of `rows`, of which one more than the limit was asked for, to see if there is a next.
+fn page<T>(
+    rows: &[SqliteRow],
+    limit: u32,
+    read: impl Fn(&SqliteRow) -> Result<T, StoreError>,
+    cursor: impl Fn(&T) -> String,
+) -> Result<Page<T>, StoreError> {
+    let size = usize::try_from(page_size(limit)).unwrap_or(usize::MAX);
+    let items = rows
+        .iter()
+        .take(size)
+        .map(read)
+        .collect::<Result<Vec<_>, _>>()?;
+    let cursor = (rows.len() > size)
+        .then(|| items.last().map(cursor))
+        .flatten();
+    Ok(Page { items, cursor })
+}

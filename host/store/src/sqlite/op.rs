@@ -1,0 +1,272 @@
+//! Writes made ready for the writer: rows and JSON are put together by the caller's task, so that
+//! the one writer only hands them to the database.
+
+use super::sql::Arg;
+use super::{collection, event, journal, plugin, principal, task};
+use crate::commit::Write;
+use crate::event::NewEvent;
+use crate::record::{Collection, RecordWrite};
+use crate::{CommitError, StoreError};
+use mandate_types::{
+    Digest, ExecutionId, InvocationId, PluginName, PrincipalName, TaskId, TaskStatus, TenantId,
+};
+use std::sync::Arc;
+
+/// One row of the tables into which many are written at once.
+type Row = Vec<Arg>;
+
+/// One change, ready to be applied; may be applied twice, see [`super::writer`].
+pub(super) enum Op {
+    /// A tenant that may be new.
+    Tenant(TenantId),
+    CreateTask {
+        id: TaskId,
+        row: Row,
+    },
+    ChangeTask {
+        id: TaskId,
+        row: Row,
+    },
+    DeleteTask(TaskId),
+    StartExecution {
+        id: ExecutionId,
+        epoch: u64,
+        task: Option<TaskId>,
+        row: Row,
+    },
+    TakeExecution {
+        id: ExecutionId,
+        epoch: u64,
+    },
+    StartInvocation {
+        id: InvocationId,
+        execution: ExecutionId,
+        row: Row,
+    },
+    EndInvocation {
+        id: InvocationId,
+        row: Row,
+    },
+    Step {
+        key: StepKey,
+        row: Row,
+    },
+    AnswerStep {
+        key: StepKey,
+        row: Row,
+    },
+    Log(Row),
+    Record {
+        write: RecordWrite,
+        row: Row,
+    },
+    Event {
+        event: NewEvent,
+        row: Row,
+    },
+    IdempotencyKey {
+        row: Row,
+        task: TaskId,
+    },
+    PutPackage(Row),
+    PutInstallation {
+        name: PluginName,
+        row: Row,
+    },
+    RemoveInstallation(PluginName),
+    PutCollection(Arc<Collection>),
+    PutTrigger(Row),
+    PutPrincipal {
+        name: PrincipalName,
+        row: Row,
+    },
+    RemovePrincipal(PrincipalName),
+}
+
+/// Which step.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct StepKey {
+    pub(super) invocation: InvocationId,
+    pub(super) sequence: u64,
+    pub(super) index: u32,
+}
+
+/// Makes `writes` ready.
+///
+/// # Errors
+/// [`CommitError`] for what is wrong already without the database.
+pub(super) fn prepare(writes: Vec<Write>) -> Result<Vec<Op>, CommitError> {
+    let mut ops = Vec::with_capacity(writes.len() + 1);
+    for write in writes {
+        match write {
+            Write::CreateTask(ref task) => ops.push(Op::Tenant(task.tenant.clone())),
+            Write::PutPrincipal(ref principal) => {
+                ops.extend(principal.tenants.iter().cloned().map(Op::Tenant));
+            }
+            Write::Record(ref record) => {
+                if let RecordWrite::Create(record) = &**record {
+                    ops.push(Op::Tenant(record.tenant.clone()));
+                }
+            }
+            _ => {}
+        }
+        ops.push(one(write)?);
+    }
+    Ok(ops)
+}
+
+fn one(write: Write) -> Result<Op, CommitError> {
+    Ok(match write {
+        Write::CreateTask(task) => Op::CreateTask {
+            row: task::row(&task),
+            id: task.id,
+        },
+        Write::ChangeTask { id, from, change } => Op::ChangeTask {
+            row: task::change_row(&id, from, &change),
+            id,
+        },
+        Write::DeleteTask(id) => Op::DeleteTask(id),
+        Write::StartExecution(execution) => Op::StartExecution {
+            row: journal::execution_row(&execution),
+            id: execution.id,
+            epoch: execution.lease_epoch,
+            task: execution.task,
+        },
+        Write::TakeExecution { id, epoch } => Op::TakeExecution { id, epoch },
+        Write::StartInvocation(invocation) => Op::StartInvocation {
+            row: journal::invocation_row(&invocation),
+            id: invocation.id,
+            execution: invocation.execution,
+        },
+        Write::EndInvocation { id, ending } => Op::EndInvocation {
+            row: journal::ending_row(&id, &ending),
+            id,
+        },
+        Write::Step(step) => Op::Step {
+            row: journal::step_row(&step),
+            key: StepKey {
+                invocation: step.invocation,
+                sequence: step.sequence,
+                index: step.index,
+            },
+        },
+        Write::AnswerStep(answer) => Op::AnswerStep {
+            row: journal::answer_row(&answer),
+            key: StepKey {
+                invocation: answer.invocation,
+                sequence: answer.sequence,
+                index: answer.index,
+            },
+        },
+        Write::Log(line) => Op::Log(journal::log_row(&line)),
+        Write::Record(write) => {
+            let row = match &*write {
+                RecordWrite::Create(record) => collection::row(record),
+                RecordWrite::Update(record) => vec![Arg::json(&record.body)],
+                RecordWrite::Delete { .. } => Vec::new(),
+            };
+            Op::Record { write: *write, row }
+        }
+        Write::Event(event) => Op::Event {
+            row: event::row(&event),
+            event: *event,
+        },
+        Write::IdempotencyKey {
+            principal,
+            key,
+            request,
+            task,
+            at,
+        } => Op::IdempotencyKey {
+            row: vec![
+                Arg::text(&principal),
+                Arg::text(&key),
+                Arg::text(&request),
+                Arg::text(&task),
+                at.into(),
+            ],
+            task,
+        },
+        Write::PutPackage(package) => Op::PutPackage(plugin::package_row(&package)),
+        Write::PutInstallation(installation) => Op::PutInstallation {
+            row: plugin::installation_row(&installation),
+            name: installation.name,
+        },
+        Write::RemoveInstallation(name) => Op::RemoveInstallation(name),
+        Write::PutCollection(declared) => {
+            collection::check(&declared)?;
+            Op::PutCollection(Arc::from(declared))
+        }
+        Write::PutTrigger(state) => Op::PutTrigger(plugin::trigger_row(&state)),
+        Write::PutPrincipal(principal) => Op::PutPrincipal {
+            row: principal::row(&principal),
+            name: principal.name,
+        },
+        Write::RemovePrincipal(name) => Op::RemovePrincipal(name),
+    })
+}
+
+impl Op {
+    /// What it means when the database says that a key is taken.
+    pub(super) fn taken(&self) -> CommitError {
+        CommitError::Conflict(match self {
+            Self::Step { key, .. } => {
+                return CommitError::StepExists {
+                    invocation: key.invocation.clone(),
+                    sequence: key.sequence,
+                    index: key.index,
+                };
+            }
+            Self::CreateTask { id, .. } => format!("there is a task {id} already"),
+            Self::StartExecution { id, .. } => format!("there is an execution {id} already"),
+            Self::StartInvocation { id, .. } => format!("there is an invocation {id} already"),
+            Self::Record {
+                write: RecordWrite::Create(record),
+                ..
+            } => {
+                format!(
+                    "there is a record {}/{} already",
+                    record.collection, record.id
+                )
+            }
+            Self::PutPrincipal { name, .. } => {
+                format!("the token of {name} is that of another principal")
+            }
+            _ => "a key is taken".to_owned(),
+        })
+    }
+
+    /// What it means when the database says that a row it refers to is not there.
+    pub(super) fn missing(&self) -> CommitError {
+        CommitError::NotFound(match self {
+            Self::Step { key, .. } => format!("invocation {}", key.invocation),
+            Self::StartInvocation { execution, .. } => format!("execution {execution}"),
+            Self::StartExecution {
+                task: Some(task), ..
+            }
+            | Self::IdempotencyKey { task, .. } => {
+                format!("task {task}")
+            }
+            _ => "row that this refers to".to_owned(),
+        })
+    }
+}
+
+/// A row of `tasks.status` in an error.
+pub(super) fn task_state(id: &TaskId, status: &str) -> CommitError {
+    match status.parse::<TaskStatus>() {
+        Ok(status) => CommitError::TaskState {
+            id: id.clone(),
+            status,
+        },
+        Err(error) => StoreError::Corrupt(error.to_string()).into(),
+    }
+}
+
+/// What is stored under an idempotency key, in an error.
+pub(super) fn key_used(task: &str, request: &str) -> CommitError {
+    match (TaskId::parse(task), Digest::parse(request)) {
+        (Ok(task), Ok(request)) => CommitError::KeyUsed { task, request },
+        _ => StoreError::Corrupt(format!("an idempotency key names `{task}`")).into(),
+    }
+}

@@ -1,0 +1,183 @@
+//! Opening: the lock on the data directory, the migrations, the connections.
+
+use super::SqliteStore;
+use super::sql::store_error;
+use super::writer::Writer;
+use crate::StoreError;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc};
+
+/// Numbered as their files; never edited once they have landed.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(
+    1,
+    "tables",
+    include_str!("../../../../migrations/sqlite/0001_tables.sql"),
+)];
+
+/// How many connections only read.
+const READERS: u32 = 4;
+/// How many commits may wait before callers do.
+const QUEUE: usize = 1024;
+/// How far a subscriber may fall behind before it must read the events from the database.
+const BACKLOG: usize = 16_384;
+/// How long a host that is just stopping may take to release the data directory.
+const LOCK_FOR: Duration = Duration::from_secs(2);
+
+/// What tests set.
+#[derive(Clone, Debug, Default)]
+pub struct SqliteSettings {
+    /// The most pages (of 4 KiB) that the file may have: a full disk, for tests.
+    pub max_pages: Option<u32>,
+}
+
+impl SqliteStore {
+    /// Opens `mandate.db` below `data_dir`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the directory cannot be used or another host uses it,
+    /// [`StoreError::Full`] when there is no room even to open it.
+    pub async fn open(data_dir: &Path, settings: &SqliteSettings) -> Result<Self, StoreError> {
+        create_dir(data_dir)?;
+        let lock = lock(data_dir).await?;
+        let file = data_dir.join("mandate.db");
+        let mut options = SqliteConnectOptions::new()
+            .filename(&file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(256)
+            .pragma("cache_size", "-65536")
+            .pragma("temp_store", "memory")
+            // Fewer, larger checkpoints: a page written often is copied once.
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("journal_size_limit", "67108864")
+            .disable_statement_logging();
+        if let Some(pages) = settings.max_pages {
+            options = options.pragma("max_page_count", pages.to_string());
+        }
+        let mut conn = options.connect().await.map_err(store_error)?;
+        let migrations = MIGRATIONS.map(|(number, name, text)| {
+            let kind = MigrationType::Simple;
+            Migration::new(number, name.into(), kind, text.into_sql_str(), false)
+        });
+        Migrator::with_migrations(migrations.into())
+            .run_direct(None, &mut conn, false)
+            .await
+            .map_err(|error| migration_error(error, &file))?;
+        let known = Writer::load(&mut conn).await?;
+
+        let readers = SqliteConnectOptions::new()
+            .filename(&file)
+            .read_only(true)
+            .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(256)
+            .disable_statement_logging();
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_lazy_with(readers);
+
+        let (jobs, waiting) = mpsc::channel(QUEUE);
+        let (events, _) = broadcast::channel(BACKLOG);
+        let writer = Writer {
+            conn,
+            options,
+            known,
+            texts: HashMap::new(),
+            events: events.clone(),
+            lock,
+        };
+        tokio::spawn(writer.run(waiting));
+        Ok(Self {
+            readers,
+            jobs,
+            events,
+        })
+    }
+}
+
+fn migration_error(error: sqlx::migrate::MigrateError, file: &Path) -> StoreError {
+    use sqlx::migrate::MigrateError;
+    match error {
+        MigrateError::Execute(error) => store_error(error),
+        MigrateError::VersionMissing(version) => StoreError::Unavailable(format!(
+            "{} was written by a newer host (migration {version} is not known here): use that version or a newer one",
+            file.display()
+        )),
+        other => StoreError::Unavailable(format!("{}: {other}", file.display())),
+    }
+}
+
+fn create_dir(data_dir: &Path) -> Result<(), StoreError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        // It holds seeds and tokens.
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(data_dir).map_err(|error| {
+        StoreError::Unavailable(format!(
+            "the data directory {} cannot be made: {error}",
+            data_dir.display()
+        ))
+    })
+}
+
+/// Takes the directory for this host, as long as the file is open.
+async fn lock(data_dir: &Path) -> Result<File, StoreError> {
+    let path = data_dir.join("lock");
+    let failed = |error: std::io::Error| {
+        StoreError::Unavailable(format!("{} cannot be used: {error}", path.display()))
+    };
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(failed)?;
+    let start = tokio::time::Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_FOR => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(TryLockError::WouldBlock) => {
+                let holder = std::fs::read_to_string(&path).unwrap_or_default();
+                let holder = if holder.is_empty() {
+                    "a process unknown"
+                } else {
+                    holder.trim()
+                };
+                return Err(StoreError::Unavailable(format!(
+                    "the data directory {} is in use by another host ({holder}): stop that one, or give this one another --data-dir",
+                    data_dir.display()
+                )));
+            }
+        }
+    }
+    // For the message above only; a full disk must not keep the host from opening.
+    let written = file
+        .set_len(0)
+        .and_then(|()| file.write_all(format!("process {}\n", std::process::id()).as_bytes()));
+    if let Err(error) = written {
+        tracing::warn!(%error, "the lock file does not say who holds it");
+    }
+    Ok(file)
+}

@@ -1,0 +1,316 @@
+//! The one task that writes. It takes all commits that wait, applies them in one transaction of
+//! the database, and answers them once that is on disk: many callers share one flush of the disk.
+
+use super::apply::{Batch, Known, Refused};
+use super::bulk::{Bulk, Texts};
+use super::op::Op;
+use super::sql::{self, Arg, Columns};
+use crate::commit::{Committed, Lease};
+use crate::{CommitError, Event, StoreError};
+use mandate_types::Timestamp;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// The most commits that share a transaction.
+const MOST: usize = 256;
+
+/// A commit that waits for the writer.
+pub(super) struct Request {
+    pub(super) lease: Option<Lease>,
+    pub(super) ops: Vec<Op>,
+    pub(super) reply: oneshot::Sender<Result<Committed, CommitError>>,
+}
+
+/// What the writer does.
+pub(super) enum Job {
+    Commit(Request),
+    /// Tries a write.
+    Check(oneshot::Sender<Result<(), StoreError>>),
+    /// Removes a portion of what is past its time: how many tasks, and whether there may be more.
+    Sweep(Timestamp, oneshot::Sender<Result<(u64, bool), StoreError>>),
+}
+
+/// Why a batch was not written.
+enum Failure {
+    /// At least one commit may not happen: each is tried apart.
+    Apart,
+    /// None can happen now.
+    All(StoreError),
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Database(error) => error.into(),
+            Refused::Commit(_) => Self::Apart,
+        }
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        if sql::concerns_all(&error) {
+            Self::All(sql::store_error(error))
+        } else {
+            Self::Apart
+        }
+    }
+}
+
+pub(super) struct Writer {
+    pub(super) conn: SqliteConnection,
+    pub(super) options: SqliteConnectOptions,
+    pub(super) known: Known,
+    pub(super) texts: Texts,
+    pub(super) events: broadcast::Sender<Arc<Event>>,
+    /// Held as long as the connection.
+    pub(super) lock: File,
+}
+
+impl Writer {
+    /// Reads what it must know.
+    pub(super) async fn load(conn: &mut SqliteConnection) -> Result<Known, StoreError> {
+        async fn read(
+            conn: &mut SqliteConnection,
+            text: &'static str,
+        ) -> Result<Vec<sqlx::sqlite::SqliteRow>, StoreError> {
+            sql::rows(conn, text, &[]).await.map_err(sql::store_error)
+        }
+        let mut known = Known::default();
+        for row in read(conn, "SELECT value FROM counters WHERE name = 'event'").await? {
+            known.last_event = row.get_count("value")?;
+        }
+        let mut collections = HashMap::new();
+        for row in read(conn, "SELECT name, declaration FROM collections").await? {
+            collections.insert(
+                row.get_text("name")?,
+                Arc::new(row.get_json("declaration")?),
+            );
+        }
+        known.collections = Arc::new(collections);
+        let tenants = read(conn, "SELECT tenant FROM tenants").await?;
+        known.tenants = Arc::new(
+            tenants
+                .iter()
+                .map(|row| row.get_id("tenant"))
+                .collect::<Result<_, _>>()?,
+        );
+        Ok(known)
+    }
+
+    /// Works until nobody can send any more.
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut taken = Vec::with_capacity(MOST);
+        while jobs.recv_many(&mut taken, MOST).await > 0 {
+            let mut group = Vec::with_capacity(taken.len());
+            for job in taken.drain(..) {
+                match job {
+                    Job::Commit(request) => group.push(request),
+                    // A caller that no longer listens needs no answer.
+                    Job::Check(reply) => drop(reply.send(self.check().await)),
+                    Job::Sweep(now, reply) => drop(reply.send(self.sweep(now).await)),
+                }
+            }
+            if !group.is_empty() {
+                self.group(group).await;
+            }
+        }
+        if let Err(error) = self.conn.close().await {
+            tracing::warn!(%error, "the database was not closed in order; nothing is lost");
+        }
+        drop(self.lock);
+    }
+
+    async fn group(&mut self, requests: Vec<Request>) {
+        let outcome = match self.together(&requests).await {
+            Ok(known) => Ok((known, requests.iter().map(|_| Ok(())).collect())),
+            Err(failure) => {
+                self.undo().await;
+                match failure {
+                    Failure::All(error) => Err(error),
+                    Failure::Apart => self.apart(&requests).await,
+                }
+            }
+        };
+        match outcome {
+            Ok((known, results)) => self.answer(known, requests, results),
+            Err(error) => {
+                tracing::error!(%error, commits = requests.len(), "nothing could be written");
+                self.recover(&error).await;
+                for request in requests {
+                    drop(request.reply.send(Err(error.clone().into())));
+                }
+            }
+        }
+    }
+
+    /// Publishes the events, then answers the callers.
+    fn answer(
+        &mut self,
+        known: Known,
+        requests: Vec<Request>,
+        results: Vec<Result<(), CommitError>>,
+    ) {
+        let mut seq = self.known.last_event;
+        self.known = known;
+        for (request, result) in requests.into_iter().zip(results) {
+            let answer = result.map(|()| {
+                let mut events = Vec::new();
+                for op in request.ops {
+                    let Op::Event { event: new, .. } = op else {
+                        continue;
+                    };
+                    seq += 1;
+                    let event = Arc::new(Event {
+                        seq,
+                        time: new.time,
+                        kind: new.kind,
+                        subject: new.subject,
+                        task: new.task,
+                        tenant: new.tenant,
+                        data: new.data,
+                    });
+                    // Nobody may be listening.
+                    let _ = self.events.send(Arc::clone(&event));
+                    events.push(event);
+                }
+                Committed { events }
+            });
+            drop(request.reply.send(answer));
+        }
+    }
+
+    fn batch<'a>(&mut self, careful: bool) -> Batch<'a, '_> {
+        Batch {
+            conn: &mut self.conn,
+            texts: &mut self.texts,
+            known: self.known.clone(),
+            bulk: Bulk::default(),
+            epochs: HashMap::new(),
+            careful,
+        }
+    }
+
+    /// The quick way: all in one go, rows of a kind together. Fails as a whole.
+    async fn together(&mut self, requests: &[Request]) -> Result<Known, Failure> {
+        let before = self.known.last_event;
+        sql::run(&mut self.conn, "BEGIN IMMEDIATE", &[]).await?;
+        let mut batch = self.batch(false);
+        batch
+            .read_epochs(requests.iter().filter_map(|r| r.lease.as_ref()))
+            .await?;
+        for request in requests {
+            batch.commit(request.lease.as_ref(), &request.ops).await?;
+        }
+        batch.flush().await?;
+        let known = batch.known;
+        self.end(before, known.last_event).await?;
+        Ok(known)
+    }
+
+    /// The careful way: each commit on its own savepoint, so that it fails alone.
+    async fn apart(
+        &mut self,
+        requests: &[Request],
+    ) -> Result<(Known, Vec<Result<(), CommitError>>), StoreError> {
+        let outcome = self.each(requests).await.map_err(sql::store_error);
+        if outcome.is_err() {
+            self.undo().await;
+        }
+        outcome
+    }
+
+    async fn each(
+        &mut self,
+        requests: &[Request],
+    ) -> Result<(Known, Vec<Result<(), CommitError>>), sqlx::Error> {
+        let before = self.known.last_event;
+        sql::run(&mut self.conn, "BEGIN IMMEDIATE", &[]).await?;
+        let mut batch = self.batch(true);
+        let mut results = Vec::with_capacity(requests.len());
+        for request in requests {
+            let known = batch.known.clone();
+            sql::run(batch.conn, "SAVEPOINT one", &[]).await?;
+            let refused = match batch.commit(request.lease.as_ref(), &request.ops).await {
+                Ok(()) => None,
+                Err(Refused::Database(error)) if sql::concerns_all(&error) => return Err(error),
+                Err(Refused::Database(error)) => Some(sql::store_error(error).into()),
+                Err(Refused::Commit(error)) => Some(error),
+            };
+            if refused.is_some() {
+                sql::run(batch.conn, "ROLLBACK TO one", &[]).await?;
+                batch.known = known;
+                batch.bulk.clear();
+                batch.epochs.clear();
+            }
+            sql::run(batch.conn, "RELEASE one", &[]).await?;
+            results.push(refused.map_or(Ok(()), Err));
+        }
+        let known = batch.known;
+        self.end(before, known.last_event).await?;
+        Ok((known, results))
+    }
+
+    async fn end(&mut self, before: u64, last_event: u64) -> Result<(), sqlx::Error> {
+        if last_event != before {
+            const COUNT: &str = "UPDATE counters SET value = ? WHERE name = 'event'";
+            sql::run(&mut self.conn, COUNT, &[Arg::count(last_event)]).await?;
+        }
+        sql::run(&mut self.conn, "COMMIT", &[]).await?;
+        Ok(())
+    }
+
+    /// Leaves the transaction. It may be over already: a full disk ends it.
+    async fn undo(&mut self) {
+        if let Err(error) = sql::run(&mut self.conn, "ROLLBACK", &[]).await {
+            tracing::debug!(%error, "there was no transaction to leave");
+        }
+    }
+
+    /// Connects anew if the connection may be what is broken.
+    async fn recover(&mut self, error: &StoreError) {
+        if matches!(error, StoreError::Unavailable(_)) {
+            match self.options.connect().await {
+                Ok(conn) => self.conn = conn,
+                Err(error) => tracing::error!(%error, "the database could not be opened again"),
+            }
+        }
+    }
+
+    async fn check(&mut self) -> Result<(), StoreError> {
+        let outcome = self.probe().await.map_err(sql::store_error);
+        if let Err(error) = &outcome {
+            self.undo().await;
+            self.recover(error).await;
+        }
+        outcome
+    }
+
+    /// Takes new pages, so that a full disk is noticed, and leaves nothing behind.
+    async fn probe(&mut self) -> Result<(), sqlx::Error> {
+        for text in [
+            "BEGIN IMMEDIATE",
+            "INSERT INTO probe (id, filler) VALUES (2, zeroblob(16384))",
+            "DELETE FROM probe WHERE id = 2",
+            "UPDATE probe SET filler = randomblob(8192) WHERE id = 1",
+            "COMMIT",
+        ] {
+            sql::run(&mut self.conn, text, &[]).await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep(&mut self, now: Timestamp) -> Result<(u64, bool), StoreError> {
+        let outcome = super::sweep::portion(&mut self.conn, now)
+            .await
+            .map_err(sql::store_error);
+        if outcome.is_err() {
+            self.undo().await;
+        }
+        outcome
+    }
+}
