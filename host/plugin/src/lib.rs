@@ -11,14 +11,17 @@
 )]
 
 pub mod description;
+pub mod encode;
 pub mod imports;
+pub mod inspect;
 pub mod manifest;
 pub mod package;
 pub mod schema;
 pub mod signature;
 
 pub use description::{AgentDescription, Description, ToolDescription};
+pub use inspect::Authority;
 pub use manifest::Manifest;
 pub use package::{Package, PackageError};
 pub use schema::{SchemaError, Validator, compile_schema, validate};
-pub use signature::{Signature, TrustedKeys};
+pub use signature::{Signature, Trust, TrustedKeys};

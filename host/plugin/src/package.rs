@@ -384,7 +384,7 @@ pub(crate) fn check_imports(manifest: &Manifest, imports: &[String]) -> Result<(
     Ok(())
 }
 
-fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), PackageError> {
+pub(crate) fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), PackageError> {
     let (section, interface) = match manifest.kind() {
         GuestKind::Agent => ("[agent]", "mandate:agent/agent"),
         GuestKind::Tool => ("[[tool]]", "mandate:tool/tool"),

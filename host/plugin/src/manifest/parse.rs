@@ -187,7 +187,20 @@ impl Source<'_> {
         match T::deserialize(toml::de::ValueDeserializer::from(value.clone())) {
             Ok(section) => Some(section),
             Err(error) => {
-                self.at(error.span().or(Some(span)), key, sentence(error.message()));
+                let here = error.span().unwrap_or(span);
+                let inner = key_at(value, here.start)
+                    .map(|path| shown(&path))
+                    .unwrap_or_default();
+                let dot = if inner.is_empty() || inner.starts_with('[') {
+                    ""
+                } else {
+                    "."
+                };
+                self.at(
+                    Some(here),
+                    format!("{key}{dot}{inner}"),
+                    sentence(error.message()),
+                );
                 None
             }
         }
@@ -278,8 +291,50 @@ fn nothing() -> PluginSection {
     }
 }
 
+/// A message of the parser on one line, in an author's words for types.
 fn sentence(message: &str) -> String {
-    message.trim().replace('\n', "; ")
+    let mut message = message
+        .trim()
+        .replace('\n', "; ")
+        .replace("a sequence", "a list");
+    for number in ["u32", "u64", "usize"] {
+        if let Some(start) = message.strip_suffix(&format!("expected {number}")) {
+            message = format!("{start}expected a whole number, 0 or more");
+        }
+    }
+    message
+}
+
+/// The way from `value` to the innermost key or value that is written at `offset`.
+fn key_at(value: &Spanned<DeValue<'_>>, offset: usize) -> Option<Vec<Segment>> {
+    let below = |segment: Segment, inner: &Spanned<DeValue<'_>>| {
+        key_at(inner, offset).map(|mut path| {
+            path.insert(0, segment);
+            path
+        })
+    };
+    match value.get_ref() {
+        DeValue::Table(table) => {
+            for (key, inner) in table {
+                let segment = Segment::from(key.get_ref().as_ref());
+                if let Some(path) = below(segment.clone(), inner) {
+                    return Some(path);
+                }
+                if key.span().contains(&offset) {
+                    return Some(vec![segment]);
+                }
+            }
+        }
+        DeValue::Array(items) => {
+            for (index, inner) in items.iter().enumerate() {
+                if let Some(path) = below(Segment::Index(index), inner) {
+                    return Some(path);
+                }
+            }
+        }
+        _ => {}
+    }
+    value.span().contains(&offset).then(Vec::new)
 }
 
 fn has_date(value: &Value) -> bool {

@@ -1,0 +1,470 @@
+//! A plugin's authority in plain words, from the file alone: what somebody reads before they
+//! install it.
+
+use crate::imports::{Need, need};
+use crate::manifest::{Manifest, Route, ScheduleTrigger};
+use crate::package::Package;
+use crate::signature::Signature;
+use mandate_policy::{Capabilities, TelemetryAccess};
+use mandate_types::{Digest, Effects, GuestKind, Limits};
+use serde::Serialize;
+use std::fmt;
+
+/// What a plugin is, asks for and has not, each line a sentence's end: “may …”.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Authority {
+    /// The plugin's id.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// Who says that they made it; see `signature` for whether that is proved.
+    pub publisher: String,
+    /// One line by its author.
+    pub description: String,
+    /// SPDX expression, if it says one.
+    pub license: Option<String>,
+    /// The contract that it was written for.
+    pub contract: String,
+    /// Agent or tools.
+    pub kind: GuestKind,
+    /// Of the bytes that count.
+    pub digest: Digest,
+    /// Of the whole file.
+    pub size_bytes: usize,
+    /// The kinds of tasks that it does, for an agent.
+    pub does: Vec<String>,
+    /// Its tools.
+    pub tools: Vec<ToolAuthority>,
+    /// What it asks to be allowed.
+    pub may: Vec<String>,
+    /// What it could ask for and does not.
+    pub may_not: Vec<String>,
+    /// What makes it start by itself.
+    pub wakes: Vec<String>,
+    /// The collections that it brings, and who acts on them.
+    pub brings: Vec<String>,
+    /// How much one invocation may use.
+    pub limits: Limits,
+    /// Settings that the operator fills in, by name.
+    pub settings: Vec<String>,
+    /// The signature, if there is one.
+    pub signature: Option<Signature>,
+    /// Capabilities that it asks for and whose interfaces it does not import.
+    pub unused: Vec<String>,
+}
+
+/// A tool, and what it does to the world.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ToolAuthority {
+    /// Its name, as it is called: `plugin.tool`.
+    pub name: String,
+    /// What it does, by its author.
+    pub summary: String,
+    /// As declared.
+    pub effects: Effects,
+    /// As declared.
+    pub idempotent: bool,
+}
+
+impl Authority {
+    /// What `package` asks for.
+    pub fn of(package: &Package) -> Self {
+        let manifest = &package.manifest;
+        let (may, may_not) = permissions(&manifest.capabilities);
+        let settings = manifest
+            .settings
+            .as_ref()
+            .and_then(|schema| schema.get("properties"));
+        let settings = settings.and_then(|properties| properties.as_object());
+        Self {
+            id: manifest.plugin.id.clone(),
+            version: manifest.plugin.version.clone(),
+            publisher: manifest.plugin.publisher.clone(),
+            description: manifest.plugin.description.clone(),
+            license: manifest.plugin.license.clone(),
+            contract: manifest.plugin.contract.clone(),
+            kind: package.kind(),
+            digest: package.digest.clone(),
+            size_bytes: package.bytes.len(),
+            does: manifest
+                .agent
+                .iter()
+                .flat_map(|agent| agent.kinds.clone())
+                .collect(),
+            tools: tools(package),
+            may,
+            may_not,
+            wakes: wakes(manifest),
+            brings: brings(manifest),
+            limits: manifest.limits.clone(),
+            settings: settings
+                .map(|fields| fields.keys().cloned().collect())
+                .unwrap_or_default(),
+            signature: package.signature.clone(),
+            unused: unused(package),
+        }
+    }
+}
+
+fn listed<T: fmt::Display>(items: &[T], last: &str) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first @ .., end] => {
+            let first: Vec<String> = first.iter().map(ToString::to_string).collect();
+            format!("{} {last} {end}", first.join(", "))
+        }
+    }
+}
+
+fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
+    if count == 1 { one } else { many }
+}
+
+fn permissions(capabilities: &Capabilities) -> (Vec<String>, Vec<String>) {
+    let (mut may, mut may_not) = (Vec::new(), Vec::new());
+    match &capabilities.llm {
+        Some(llm) => {
+            let classes: Vec<String> = llm
+                .classes
+                .iter()
+                .map(|class| format!("{class:?}").to_lowercase())
+                .collect();
+            may.push(format!(
+                "ask {} models for up to {} per task",
+                listed(&classes, "and"),
+                llm.max_cost_per_task
+            ));
+        }
+        None => may_not.push("ask language models".to_owned()),
+    }
+    let invoke = capabilities.invoke.clone().unwrap_or_default();
+    let mut calls = |names: &[String], one: &str, many: &str, no: &str| {
+        if names.is_empty() {
+            may_not.push(no.to_owned());
+        } else {
+            may.push(format!(
+                "{} {}",
+                plural(names.len(), one, many),
+                listed(names, "and")
+            ));
+        }
+    };
+    calls(
+        &invoke.tools,
+        "call the tool",
+        "call the tools",
+        "call tools",
+    );
+    calls(
+        &invoke.agents,
+        "delegate to the agent",
+        "delegate to the agents",
+        "delegate to agents",
+    );
+    calls(
+        &invoke.tasks,
+        "create tasks of the kind",
+        "create tasks of the kinds",
+        "create tasks",
+    );
+    let records = capabilities.records.clone().unwrap_or_default();
+    let read_only: Vec<String> = records
+        .read
+        .iter()
+        .filter(|name| !records.write.contains(name))
+        .cloned()
+        .collect();
+    calls(
+        &read_only,
+        "read the collection",
+        "read the collections",
+        "read other collections",
+    );
+    calls(
+        &records.write,
+        "read and write the collection",
+        "read and write the collections",
+        "write records",
+    );
+    let mut yes_no = |granted: bool, what: &str| {
+        if granted {
+            may.push(what.to_owned());
+        } else {
+            may_not.push(what.to_owned());
+        }
+    };
+    yes_no(capabilities.events, "publish events");
+    yes_no(
+        capabilities.telemetry.contains(&TelemetryAccess::Read),
+        "read telemetry (metrics, logs, spans, topology)",
+    );
+    yes_no(
+        capabilities.telemetry.contains(&TelemetryAccess::Write),
+        "write telemetry",
+    );
+    if read_only.is_empty() && records.write.is_empty() {
+        // “other” would be wrong: there are none.
+        for line in &mut may_not {
+            if line == "read other collections" {
+                "read records".clone_into(line);
+            }
+        }
+    }
+    (may, may_not)
+}
+
+fn tools(package: &Package) -> Vec<ToolAuthority> {
+    let id = &package.manifest.plugin.id;
+    package
+        .manifest
+        .tools
+        .iter()
+        .map(|tool| ToolAuthority {
+            name: format!("{id}.{}", tool.name),
+            summary: package
+                .description
+                .tool(&tool.name)
+                .map(|described| described.summary.clone())
+                .unwrap_or_default(),
+            effects: tool.effects,
+            idempotent: tool.idempotent,
+        })
+        .collect()
+}
+
+fn wakes(manifest: &Manifest) -> Vec<String> {
+    let events = manifest.triggers.events.iter().map(|trigger| {
+        let about = trigger.collection.as_ref();
+        let about = about
+            .map(|name| format!(" about the collection {name}"))
+            .unwrap_or_default();
+        let when: Vec<String> = trigger
+            .when
+            .iter()
+            .map(|(member, value)| format!("{member} = {value}"))
+            .collect();
+        let when = if when.is_empty() {
+            String::new()
+        } else {
+            format!(" where {}", listed(&when, "and"))
+        };
+        format!(
+            "on each event {}{about}{when}: a task of kind {}",
+            trigger.on, trigger.kind
+        )
+    });
+    let schedules = manifest.triggers.schedules.iter().map(|trigger| {
+        let ScheduleTrigger {
+            every, cron, kind, ..
+        } = trigger;
+        let when = match (every, cron) {
+            (Some(every), _) => format!("every {every}"),
+            (None, Some(cron)) => format!("at `{cron}` (UTC)"),
+            (None, None) => "never".to_owned(),
+        };
+        format!("{when}: a task of kind {kind}")
+    });
+    events.chain(schedules).collect()
+}
+
+fn brings(manifest: &Manifest) -> Vec<String> {
+    let collections = manifest.records.iter().map(|(name, section)| {
+        let actions: Vec<String> = section
+            .actions
+            .iter()
+            .map(|action| format!("“{}”", action.title))
+            .collect();
+        let actions = if actions.is_empty() {
+            String::new()
+        } else {
+            format!(
+                ", with {} {}",
+                plural(actions.len(), "the action", "the actions"),
+                listed(&actions, "and")
+            )
+        };
+        format!("the collection {name} (ids {}){actions}", section.id)
+    });
+    let routes = manifest.routes.iter().map(|(name, route)| match route {
+        Route::Collection(collection) => {
+            format!("the route /api/v1/{name}, which is the collection {collection}")
+        }
+        Route::Tool(tool) => format!("the route /api/v1/{name}, which calls the tool {tool}"),
+    });
+    collections.chain(routes).collect()
+}
+
+fn unused(package: &Package) -> Vec<String> {
+    let imported = |prefix: &str| {
+        package
+            .imports
+            .iter()
+            .any(|name| name.starts_with(prefix) && matches!(need(name), Need::Capability(_)))
+    };
+    let capabilities = &package.manifest.capabilities;
+    let telemetry = |access| capabilities.telemetry.contains(&access);
+    [
+        ("llm", capabilities.llm.is_some(), "mandate:llm/"),
+        ("invoke", capabilities.invoke.is_some(), "mandate:invoke/"),
+        (
+            "records",
+            capabilities.records.is_some(),
+            "mandate:records/",
+        ),
+        ("events", capabilities.events, "mandate:events/"),
+        (
+            "telemetry = [\"read\"]",
+            telemetry(TelemetryAccess::Read),
+            "mandate:telemetry/query",
+        ),
+        (
+            "telemetry = [\"write\"]",
+            telemetry(TelemetryAccess::Write),
+            "mandate:telemetry/ingest",
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, asked, prefix)| *asked && !imported(prefix))
+    .map(|(name, ..)| name.to_owned())
+    .collect()
+}
+
+/// `312 KiB`, exact where it is a whole number of the unit.
+pub fn bytes_shown(bytes: u64) -> String {
+    for (unit, size) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if bytes >= size {
+            let tenths = bytes.saturating_mul(10) / size;
+            return match tenths % 10 {
+                0 => format!("{} {unit}", tenths / 10),
+                rest => format!("{}.{rest} {unit}", tenths / 10),
+            };
+        }
+    }
+    format!("{bytes} bytes")
+}
+
+fn milliseconds_shown(ms: u64) -> String {
+    if ms.is_multiple_of(1_000) {
+        format!("{} s", ms / 1_000)
+    } else {
+        format!("{ms} ms")
+    }
+}
+
+fn effects_shown(effects: Effects, idempotent: bool) -> String {
+    let text = match effects {
+        Effects::None => "reads only",
+        Effects::Internal => "changes only the host's own records, events and tasks",
+        Effects::Reversible => "HAS EFFECTS on the outside world, which can be undone",
+        Effects::Irreversible => "HAS EFFECTS on the outside world, for good",
+    };
+    match (effects, idempotent) {
+        (Effects::None, _) => text.to_owned(),
+        (_, true) => format!("{text}; calling twice has one effect"),
+        (_, false) => format!("{text}; calling twice may have two effects"),
+    }
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            GuestKind::Agent => "an agent",
+            GuestKind::Tool => plural(self.tools.len(), "a tool", "a family of tools"),
+        };
+        writeln!(
+            f,
+            "{} {}: {what} by {}",
+            self.id, self.version, self.publisher
+        )?;
+        writeln!(f, "  {}", self.description)?;
+        let license = self
+            .license
+            .as_ref()
+            .map(|l| format!(", license {l}"))
+            .unwrap_or_default();
+        let size = bytes_shown(self.size_bytes as u64);
+        writeln!(f, "  {size}, contract {}{license}", self.contract)?;
+        writeln!(f, "  digest {}", self.digest)?;
+        match &self.signature {
+            None => writeln!(f, "  not signed: nothing proves who published it")?,
+            Some(s) if s.valid => writeln!(
+                f,
+                "  signed with the key {} (the bytes are those that were signed; trust in the key is the host's)",
+                s.publisher_key
+            )?,
+            Some(s) => writeln!(
+                f,
+                "  SIGNATURE INVALID: the bytes are not those that the key {} signed",
+                s.publisher_key
+            )?,
+        }
+        if !self.does.is_empty() {
+            let kinds = plural(self.does.len(), "kind", "kinds");
+            writeln!(
+                f,
+                "\nIt does tasks of the {kinds} {}.",
+                listed(&self.does, "and")
+            )?;
+        }
+        if !self.tools.is_empty() {
+            writeln!(f, "\nIts tools:")?;
+            for tool in &self.tools {
+                writeln!(f, "  - {}: {}", tool.name, tool.summary)?;
+                writeln!(f, "      {}", effects_shown(tool.effects, tool.idempotent))?;
+            }
+        }
+        lines(f, "It asks to be allowed to:", &self.may)?;
+        if self.may.is_empty() {
+            writeln!(f, "\nIt asks for nothing.")?;
+        }
+        if !self.may_not.is_empty() {
+            writeln!(f, "\nIt may not {}.", listed(&self.may_not, "or"))?;
+        }
+        writeln!(
+            f,
+            "It has no access to files, network, environment or secrets."
+        )?;
+        lines(f, "It wakes by itself:", &self.wakes)?;
+        lines(f, "It brings:", &self.brings)?;
+        if !self.settings.is_empty() {
+            writeln!(f, "\nThe operator sets: {}.", listed(&self.settings, "and"))?;
+        }
+        let limits = &self.limits;
+        writeln!(f, "\nOne invocation may use at most:")?;
+        writeln!(
+            f,
+            "  {} of memory, {}, {} steps, {} of journal, {} of log lines,",
+            bytes_shown(limits.memory_bytes),
+            milliseconds_shown(limits.time_ms),
+            limits.steps,
+            bytes_shown(limits.journal_bytes),
+            bytes_shown(limits.log_bytes),
+        )?;
+        writeln!(
+            f,
+            "  {} per argument list, {} of result, {} invocations below it, {} levels deep;",
+            bytes_shown(limits.argument_bytes),
+            bytes_shown(limits.result_bytes),
+            limits.children,
+            limits.depth,
+        )?;
+        writeln!(f, "  {} at the same time.", limits.concurrency)?;
+        if !self.unused.is_empty() {
+            writeln!(
+                f,
+                "\nNote: it asks for {} without using it.",
+                listed(&self.unused, "and")
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn lines(f: &mut fmt::Formatter<'_>, title: &str, lines: &[String]) -> fmt::Result {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "\n{title}")?;
+    lines.iter().try_for_each(|line| writeln!(f, "  - {line}"))
+}
