@@ -15,18 +15,29 @@
 pub mod bindings;
 mod cache;
 mod compile;
+mod component;
 pub mod contract;
 mod engine;
+mod imports;
 mod invocation;
 mod limiter;
+mod output;
 mod runtime;
 mod settings;
 mod stop;
 mod wasi;
 
 pub use compile::{CompileError, compile_worker};
+pub use component::{Component, Description, Origin};
+pub use imports::Imports;
 pub use invocation::{End, Ended};
-pub use runtime::{CallError, Component, Description, Imports, Origin, Runtime, RuntimeError};
+pub use output::Stream;
+pub use runtime::{CallError, Runtime, RuntimeError};
 pub use settings::{CompileLimits, Settings};
 pub use stop::Stop;
-pub use wasi::{Ambient, Stream};
+pub use wasi::Ambient;
+
+/// What a host function returns to a guest; the error ends the guest.
+pub type HostResult<T> = wasmtime::Result<T>;
+/// What ends a guest when a host function returns it; made of an [`End`].
+pub type HostError = wasmtime::Error;

@@ -2,68 +2,26 @@
 
 use crate::bindings::agent::{AgentGuest, AgentGuestPre};
 use crate::bindings::tool::{ToolGuest, ToolGuestPre};
-use crate::bindings::{agent, agent_export, tool_export, types};
+use crate::bindings::{agent_export, tool_export, types};
 use crate::cache::{Cache, Found};
 use crate::compile::{self, CompileError};
+use crate::component::{Component, Description, Entry, Nowhere, Origin};
 use crate::contract;
 use crate::engine::{self, Ticker};
+use crate::imports::{self, Imports};
 use crate::invocation::{End, Ended, State, end_of, limit};
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::wasi::{self, Ambient, Stream};
+use crate::wasi::{self, Ambient};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use mandate_types::{Digest, GuestKind, LimitName, Limits};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wasmtime::component::{HasData, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Engine, Store, UpdateDeadline};
-
-/// Everything that guests can import, implemented by the host.
-pub trait Imports:
-    Ambient
-    + agent::mandate::types::types::Host
-    + agent::mandate::invoke::invoke::Host
-    + agent::mandate::llm::llm::Host
-    + agent::mandate::records::records::Host
-    + agent::mandate::events::events::Host
-    + agent::mandate::telemetry::data::Host
-    + agent::mandate::telemetry::query::Host
-    + agent::mandate::telemetry::ingest::Host
-    + agent::mandate::system::log::Host
-    + agent::mandate::system::progress::Host
-    + agent::mandate::system::clock::Host
-    + agent::mandate::system::random::Host
-    + agent::mandate::system::sleep::Host
-{
-}
-
-impl<H> Imports for H where
-    H: Ambient
-        + agent::mandate::types::types::Host
-        + agent::mandate::invoke::invoke::Host
-        + agent::mandate::llm::llm::Host
-        + agent::mandate::records::records::Host
-        + agent::mandate::events::events::Host
-        + agent::mandate::telemetry::data::Host
-        + agent::mandate::telemetry::query::Host
-        + agent::mandate::telemetry::ingest::Host
-        + agent::mandate::system::log::Host
-        + agent::mandate::system::progress::Host
-        + agent::mandate::system::clock::Host
-        + agent::mandate::system::random::Host
-        + agent::mandate::system::sleep::Host
-{
-}
-
-struct HasHost<H>(PhantomData<H>);
-
-impl<H: 'static> HasData for HasHost<H> {
-    type Data<'a> = &'a mut H;
-}
 
 /// Why the runtime cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -80,98 +38,6 @@ pub enum RuntimeError {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct CallError(#[from] pub End);
-
-/// Where a component's code came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Compiled now.
-    Compiled,
-    /// Read from the cache.
-    Cached,
-}
-
-enum Entry<T: 'static> {
-    Agent(AgentGuestPre<T>),
-    Tool(ToolGuestPre<T>),
-}
-
-impl<T: 'static> Clone for Entry<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Agent(pre) => Self::Agent(pre.clone()),
-            Self::Tool(pre) => Self::Tool(pre.clone()),
-        }
-    }
-}
-
-/// A component that is compiled, checked and linked. Clones share everything.
-pub struct Component<H: 'static> {
-    digest: Digest,
-    kind: GuestKind,
-    origin: Origin,
-    component: wasmtime::component::Component,
-    entry: Entry<State<H>>,
-    imports: Arc<[String]>,
-}
-
-impl<H: 'static> Clone for Component<H> {
-    fn clone(&self) -> Self {
-        Self {
-            digest: self.digest.clone(),
-            kind: self.kind,
-            origin: self.origin,
-            component: self.component.clone(),
-            entry: self.entry.clone(),
-            imports: Arc::clone(&self.imports),
-        }
-    }
-}
-
-impl<H: 'static> Component<H> {
-    /// The digest that it was compiled under.
-    pub fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    /// What it provides.
-    pub fn kind(&self) -> GuestKind {
-        self.kind
-    }
-
-    /// Where its code came from.
-    pub fn origin(&self) -> Origin {
-        self.origin
-    }
-
-    /// The interfaces that it imports, like `mandate:records/records@1.0.0`.
-    pub fn imports(&self) -> &[String] {
-        &self.imports
-    }
-}
-
-/// What a guest says about itself.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Description {
-    /// Of an agent.
-    Agent(agent_export::Description),
-    /// Of each tool.
-    Tools(Vec<tool_export::Description>),
-}
-
-/// The surroundings of a guest that is only asked to describe itself: nothing happens there.
-struct Nowhere;
-
-impl Ambient for Nowhere {
-    fn wasi_now(&mut self) -> u64 {
-        0
-    }
-    fn wasi_random(&mut self, buffer: &mut [u8]) {
-        buffer.fill(0);
-    }
-    fn wasi_output(&mut self, _: Stream, _: &str) -> Result<(), End> {
-        Ok(())
-    }
-}
 
 /// Runs guests for the host implementation `H`.
 pub struct Runtime<H: 'static> {
@@ -193,9 +59,7 @@ impl<H: Imports> Runtime<H> {
     pub fn new(settings: Settings) -> Result<Self, RuntimeError> {
         let wrong = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
         let engine = engine::engine(&settings).map_err(wrong)?;
-        let mut linker = Linker::new(&engine);
-        AgentGuest::add_to_linker::<_, HasHost<H>>(&mut linker, State::host).map_err(wrong)?;
-        wasi::link(&mut linker).map_err(wrong)?;
+        let linker = imports::linker(&engine).map_err(wrong)?;
         let mut nowhere = Linker::new(&engine);
         wasi::link(&mut nowhere).map_err(wrong)?;
         let mut hasher = DefaultHasher::new();

@@ -4,7 +4,7 @@
 //! are no files, no environment, no arguments. Sockets and HTTP are not linked at all.
 
 use crate::invocation::{End, State};
-use mandate_types::{LimitHit, LimitName};
+use crate::output::{Output, Pipe, Stream};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,27 +14,13 @@ use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 use wasmtime_wasi::p2::bindings::{cli, filesystem, io};
-use wasmtime_wasi::p2::{
-    DynOutputStream, DynPollable, OutputStream, Pollable, StreamError, StreamResult, subscribe,
-};
+use wasmtime_wasi::p2::{DynOutputStream, DynPollable, Pollable, subscribe};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_io::bytes::Bytes;
 
 /// Handles that a guest may hold at a time: pollables, streams, errors.
 const MAX_HANDLES: usize = 10_000;
 /// Random bytes that a guest may ask for at a time.
 const MAX_RANDOM_BYTES: u64 = 1 << 20;
-/// What one write may carry.
-const WRITE_BYTES: usize = 64 << 10;
-
-/// Which of its two streams a guest wrote to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
 
 /// What surrounds every guest: time, chance, and where its output goes. The host implements it so
 /// that a replay sees the same.
@@ -59,25 +45,11 @@ pub(crate) struct Wasi {
     output: Arc<Mutex<Output>>,
 }
 
-/// What was written and not yet handed to the host.
-struct Output {
-    lines: Vec<(Stream, Vec<u8>)>,
-    /// The unfinished lines of both streams.
-    open: [Vec<u8>; 2],
-    pending: u64,
-    limit: u64,
-}
-
 impl Wasi {
     pub(crate) fn new(log_bytes: u64) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
-        let output = Output {
-            lines: Vec::new(),
-            open: [Vec::new(), Vec::new()],
-            pending: 0,
-            limit: log_bytes,
-        };
+        let output = Output::new(log_bytes);
         Self {
             table,
             ctx: WasiCtx::builder().build(),
@@ -88,85 +60,15 @@ impl Wasi {
 
     /// Hands finished lines to the host; at the `last` call, unfinished ones too.
     pub(crate) fn drain<H: Ambient>(&mut self, host: &mut H, last: bool) -> Result<(), End> {
-        let lines = {
-            let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-            if last {
-                output.close();
-            }
-            output.pending = output.open.iter().map(|open| open.len() as u64).sum();
-            std::mem::take(&mut output.lines)
-        };
+        let lines = self
+            .output
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(last);
         for (stream, line) in lines {
             host.wasi_output(stream, &String::from_utf8_lossy(&line))?;
         }
         Ok(())
-    }
-}
-
-impl Output {
-    fn open(&mut self, stream: Stream) -> &mut Vec<u8> {
-        let [stdout, stderr] = &mut self.open;
-        match stream {
-            Stream::Stdout => stdout,
-            Stream::Stderr => stderr,
-        }
-    }
-
-    fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), End> {
-        self.pending = self.pending.saturating_add(bytes.len() as u64);
-        if self.pending > self.limit {
-            return Err(End::Limit(LimitHit {
-                limit: LimitName::LogBytes,
-                value: self.limit,
-            }));
-        }
-        let mut parts = bytes.split(|byte| *byte == b'\n').peekable();
-        while let Some(part) = parts.next() {
-            self.open(stream).extend_from_slice(part);
-            if parts.peek().is_some() {
-                let line = std::mem::take(self.open(stream));
-                self.lines.push((stream, line));
-            }
-        }
-        Ok(())
-    }
-
-    fn close(&mut self) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            let line = std::mem::take(self.open(stream));
-            if !line.is_empty() {
-                self.lines.push((stream, line));
-            }
-        }
-    }
-}
-
-/// One end of a guest's output.
-struct Pipe {
-    stream: Stream,
-    output: Arc<Mutex<Output>>,
-}
-
-#[wasmtime_wasi::async_trait]
-impl Pollable for Pipe {
-    async fn ready(&mut self) {}
-}
-
-#[wasmtime_wasi::async_trait]
-impl OutputStream for Pipe {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        output
-            .write(self.stream, &bytes)
-            .map_err(|end| StreamError::Trap(end.into()))
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_BYTES)
     }
 }
 
@@ -260,10 +162,7 @@ impl<H: Ambient> View<'_, H> {
     }
 
     fn pipe(&mut self, stream: Stream) -> wasmtime::Result<Resource<DynOutputStream>> {
-        let pipe: DynOutputStream = Box::new(Pipe {
-            stream,
-            output: Arc::clone(&self.wasi.output),
-        });
+        let pipe: DynOutputStream = Box::new(Pipe::new(stream, Arc::clone(&self.wasi.output)));
         Ok(self.wasi.table.push(pipe)?)
     }
 }
@@ -439,24 +338,6 @@ mod tests {
         wasi.drain(&mut host, true).unwrap();
         assert_eq!(host.0[2], (Stream::Stdout, "three".to_owned()));
         assert_eq!(host.0[3], (Stream::Stderr, "oops".to_owned()));
-    }
-
-    #[test]
-    fn output_that_nobody_took_is_bounded() {
-        let wasi = Wasi::new(10);
-        let end = wasi
-            .output
-            .lock()
-            .unwrap()
-            .write(Stream::Stdout, &[b'x'; 11])
-            .unwrap_err();
-        assert_eq!(
-            end,
-            End::Limit(LimitHit {
-                limit: LimitName::LogBytes,
-                value: 10
-            })
-        );
     }
 
     #[test]

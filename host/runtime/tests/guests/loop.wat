@@ -1,0 +1,4 @@
+;; Computes for ever.
+(func (export "run") (param i32) (result i32)
+  (loop $again (br $again))
+  (unreachable))
