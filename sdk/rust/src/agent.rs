@@ -185,9 +185,9 @@ macro_rules! agent {
                     task: wire::Task,
                 ) -> ::core::result::Result<wire::Report, $crate::bindings::WireError> {
                     $crate::agent::run::<$agent>(task, &$crate::Host::of_guest())
-        }
+                }
             }
-            $crate::bindings::agent::export_agent!(Exported with_types_in $crate::bindings::agent);
+    $crate::bindings::agent::export_agent!(Exported with_types_in $crate::bindings::agent);
         };
         // Without wasm nothing is exported; the agent must fit all the same.
         #[cfg(not(target_arch = "wasm32"))]

@@ -13,8 +13,16 @@ pub struct Answered {
 }
 
 /// The answer. A model's words are used if they are a model's; otherwise the sentences of the sources are.
-pub fn answer(host: &Host, question: &str, findings: &[Finding], caveats: &mut Vec<String>) -> Answered {
-    let by_sources = || Answered { answer: of_sources(findings), author: Author::Sources };
+pub fn answer(
+    host: &Host,
+    question: &str,
+    findings: &[Finding],
+    caveats: &mut Vec<String>,
+) -> Answered {
+    let by_sources = || Answered {
+        answer: of_sources(findings),
+        author: Author::Sources,
+    };
     if findings.is_empty() {
         caveats.push("The library has nothing about this.".to_owned());
         return by_sources();
@@ -43,15 +51,24 @@ pub fn answer(host: &Host, question: &str, findings: &[Finding], caveats: &mut V
         Ok(outcome) => {
             match outcome.end {
                 End::Stopped => {}
-                End::MaxTurns => caveats.push(format!("The model was stopped after {TURNS} turns.")),
+                End::MaxTurns => {
+                    caveats.push(format!("The model was stopped after {TURNS} turns."))
+                }
                 End::Length => caveats.push("The model's answer was cut off.".to_owned()),
-                End::Filtered => caveats.push("The provider withheld part of the answer.".to_owned()),
+                End::Filtered => {
+                    caveats.push("The provider withheld part of the answer.".to_owned())
+                }
             }
-            Answered { answer: outcome.text, author: Author::Model }
+            Answered {
+                answer: outcome.text,
+                author: Author::Model,
+            }
         }
         Err(error) => {
             host.warn(format!("no model answered: {error}"));
-            caveats.push(format!("No model wrote the answer ({error}): it consists of sentences of the sources."));
+            caveats.push(format!(
+                "No model wrote the answer ({error}): it consists of sentences of the sources."
+            ));
             by_sources()
         }
     }
@@ -59,7 +76,10 @@ pub fn answer(host: &Host, question: &str, findings: &[Finding], caveats: &mut V
 
 fn listed(findings: &[Finding]) -> String {
     let lines = findings.iter().map(|finding| {
-        format!("- [{}] {} — {}", finding.source, finding.question, finding.text)
+        format!(
+            "- [{}] {} — {}",
+            finding.source, finding.question, finding.text
+        )
     });
     lines.collect::<Vec<_>>().join("\n")
 }

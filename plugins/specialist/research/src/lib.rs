@@ -1,7 +1,15 @@
 //! An agent that answers a question from sources: it plans, searches in parallel, keeps notes as records, and
 //! reports what the answer is based on. It also shows an author every capability in use.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 mod answer;
 mod notes;
@@ -84,8 +92,7 @@ pub struct Research;
 impl Agent for Research {
     type Input = Input;
     type Output = Output;
-    const SUMMARY: &'static str =
-        "Answers a question from the library: splits it, searches in parallel, keeps notes, names its sources.";
+    const SUMMARY: &'static str = "Answers a question from the library: splits it, searches in parallel, keeps notes, names its sources.";
 
     fn run(task: Task<Input>, host: &Host) -> Result<Report<Output>, Error> {
         let settings: Settings = task.settings()?;
@@ -107,7 +114,15 @@ impl Agent for Research {
         let Answered { answer, author } = answer::answer(host, &question, &findings, &mut caveats);
 
         let quality = quality(&plan, &findings, author);
-        let output = Output { question, answer, author, findings, sources, notes: kept, caveats };
+        let output = Output {
+            question,
+            answer,
+            author,
+            findings,
+            sources,
+            notes: kept,
+            caveats,
+        };
         announce(host, &task, &output, quality)?;
         host.progress(1.0, "done");
         let summary = summary(&output);
@@ -122,12 +137,17 @@ fn depth(wanted: Option<u32>) -> Result<usize, Error> {
     if (1..=MOST_DEPTH).contains(&depth) {
         return Ok(depth as usize);
     }
-    Err(Error::invalid(format!("depth: expected 1 to {MOST_DEPTH}, not {depth}")))
+    Err(Error::invalid(format!(
+        "depth: expected 1 to {MOST_DEPTH}, not {depth}"
+    )))
 }
 
 /// The question of the input, or that of the note which the task is about.
 fn question(task: &Task<Input>, host: &Host) -> Result<String, Error> {
-    let question = match (task.input.question.as_deref(), task.subject_in(notes::COLLECTION)) {
+    let question = match (
+        task.input.question.as_deref(),
+        task.subject_in(notes::COLLECTION),
+    ) {
         (Some(question), _) => question.trim().to_owned(),
         (None, Some(id)) => {
             let note = host.records::<Note>(notes::COLLECTION).get(id)?.body;
@@ -136,7 +156,9 @@ fn question(task: &Task<Input>, host: &Host) -> Result<String, Error> {
         (None, None) => String::new(),
     };
     if question.is_empty() {
-        return Err(Error::invalid("question: expected a text, or a task about a note"));
+        return Err(Error::invalid(
+            "question: expected a text, or a task about a note",
+        ));
     }
     Ok(question.chars().take(LONGEST_QUESTION).collect())
 }
@@ -160,7 +182,11 @@ fn keep(
 
 /// How much of the plan was found, and less if no model read it. It does not say that the answer is true.
 fn quality(plan: &[String], findings: &[Finding], author: Author) -> f64 {
-    let answered = plan.iter().filter(|question| findings.iter().any(|finding| finding.question == **question));
+    let answered = plan.iter().filter(|question| {
+        findings
+            .iter()
+            .any(|finding| finding.question == **question)
+    });
     let share = answered.count() as f64 / plan.len().max(1) as f64;
     let trust = match author {
         Author::Model => 0.9,
@@ -179,14 +205,25 @@ struct Answering<'a> {
 }
 
 fn announce(host: &Host, task: &Task<Input>, output: &Output, quality: f64) -> Result<(), Error> {
-    let first_note = output.notes.first().map(|id| format!("{}/{id}", notes::COLLECTION));
+    let first_note = output
+        .notes
+        .first()
+        .map(|id| format!("{}/{id}", notes::COLLECTION));
     let data = Answering {
         task: &task.id,
         question: &output.question,
-        sources: output.sources.iter().map(|source| source.id.as_str()).collect(),
+        sources: output
+            .sources
+            .iter()
+            .map(|source| source.id.as_str())
+            .collect(),
         quality,
     };
-    match host.publish("answered", task.subject.as_deref().or(first_note.as_deref()), &data) {
+    match host.publish(
+        "answered",
+        task.subject.as_deref().or(first_note.as_deref()),
+        &data,
+    ) {
         Err(error @ Error::Denied { .. }) => {
             host.warn(format!("nobody was told: {error}"));
             Ok(())
@@ -205,7 +242,10 @@ fn summary(output: &Output) -> String {
         Author::Sources => "Answered with sentences of the sources",
     };
     let plural = if sources == 1 { "" } else { "s" };
-    format!("{by}, from {sources} article{plural}; {} notes kept.", output.notes.len())
+    format!(
+        "{by}, from {sources} article{plural}; {} notes kept.",
+        output.notes.len()
+    )
 }
 
 #[cfg(test)]

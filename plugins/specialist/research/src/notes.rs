@@ -29,7 +29,12 @@ pub struct Note {
 ///
 /// # Errors
 /// What the host says.
-pub fn keep(host: &Host, task: &str, topic: &str, findings: &[Finding]) -> Result<Vec<String>, Error> {
+pub fn keep(
+    host: &Host,
+    task: &str,
+    topic: &str,
+    findings: &[Finding],
+) -> Result<Vec<String>, Error> {
     let notes = host.records::<Note>(COLLECTION);
     let earlier = notes.find().equal("topic", topic).all(100)?;
     let mut kept = Vec::new();

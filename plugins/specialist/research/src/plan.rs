@@ -22,10 +22,16 @@ pub fn plan(host: &Host, question: &str, depth: usize, caveats: &mut Vec<String>
     match host.llm().structured::<Plan>(request) {
         Ok(plan) => {
             if plan.simulated {
-                caveats.push("The model is simulated: its plan and its words are not a model's.".to_owned());
+                caveats.push(
+                    "The model is simulated: its plan and its words are not a model's.".to_owned(),
+                );
             }
             for wanted in plan.value.questions {
-                let wanted: String = wanted.trim().chars().take(crate::LONGEST_QUESTION).collect();
+                let wanted: String = wanted
+                    .trim()
+                    .chars()
+                    .take(crate::LONGEST_QUESTION)
+                    .collect();
                 if !wanted.is_empty() && !questions.contains(&wanted) && questions.len() <= depth {
                     questions.push(wanted);
                 }
@@ -33,7 +39,9 @@ pub fn plan(host: &Host, question: &str, depth: usize, caveats: &mut Vec<String>
         }
         Err(error) => {
             host.warn(format!("no plan: {error}"));
-            caveats.push(format!("No model made a plan ({error}): only the question itself was searched for."));
+            caveats.push(format!(
+                "No model made a plan ({error}): only the question itself was searched for."
+            ));
         }
     }
     questions

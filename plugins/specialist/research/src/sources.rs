@@ -86,7 +86,11 @@ pub fn gather(
     let mut wanted: Vec<(&Lead<'_>, Summarize<'_>)> = Vec::new();
     for lead in &leads {
         if let Some(article) = articles.iter().find(|article| article.id == lead.source.id) {
-            let summarize = Summarize { text: &article.text, sentences: SENTENCES, focus: lead.question };
+            let summarize = Summarize {
+                text: &article.text,
+                sentences: SENTENCES,
+                focus: lead.question,
+            };
             wanted.push((lead, summarize));
         }
     }
@@ -102,7 +106,9 @@ pub fn gather(
                 source: lead.source.id.clone(),
                 title: lead.source.title.clone(),
             }),
-            Err(error) => caveats.push(format!("`{}` was not summarized: {error}.", lead.source.id)),
+            Err(error) => {
+                caveats.push(format!("`{}` was not summarized: {error}.", lead.source.id))
+            }
         }
     }
     let used = |source: &Source| findings.iter().any(|finding| finding.source == source.id);
@@ -115,18 +121,25 @@ fn search<'a>(
     questions: &'a [String],
     caveats: &mut Vec<String>,
 ) -> Result<Vec<Lead<'a>>, Error> {
-    let arguments: Vec<Search<'_>> =
-        questions.iter().map(|question| Search { query: question, limit: HITS }).collect();
+    let arguments: Vec<Search<'_>> = questions
+        .iter()
+        .map(|question| Search {
+            query: question,
+            limit: HITS,
+        })
+        .collect();
     let answers = host.call_tool_many::<_, Hits>("text.search", &arguments)?;
     let mut leads = Vec::new();
     let mut failures = Vec::new();
     for (question, answer) in questions.iter().zip(answers) {
         match answer {
-            Ok(Hits { hits }) => leads.extend(hits.into_iter().map(|Hit { id, title, score }| Lead {
-                question,
-                source: Source { id, title },
-                score,
-            })),
+            Ok(Hits { hits }) => {
+                leads.extend(hits.into_iter().map(|Hit { id, title, score }| Lead {
+                    question,
+                    source: Source { id, title },
+                    score,
+                }))
+            }
             Err(error) => failures.push((question, error)),
         }
     }
@@ -135,7 +148,11 @@ fn search<'a>(
     {
         return Err(error);
     }
-    caveats.extend(failures.iter().map(|(question, error)| format!("Not searched for “{question}”: {error}.")));
+    caveats.extend(
+        failures
+            .iter()
+            .map(|(question, error)| format!("Not searched for “{question}”: {error}.")),
+    );
     Ok(leads)
 }
 
@@ -143,17 +160,27 @@ fn search<'a>(
 fn best_sources(leads: &[Lead<'_>], most: usize) -> Vec<Source> {
     let mut totals: Vec<(Source, f64)> = Vec::new();
     for lead in leads {
-        match totals.iter_mut().find(|(source, _)| source.id == lead.source.id) {
+        match totals
+            .iter_mut()
+            .find(|(source, _)| source.id == lead.source.id)
+        {
             Some((_, total)) => *total += lead.score,
             None => totals.push((lead.source.clone(), lead.score)),
         }
     }
     totals.sort_by(|a, b| b.1.total_cmp(&a.1));
-    totals.into_iter().take(most).map(|(source, _)| source).collect()
+    totals
+        .into_iter()
+        .take(most)
+        .map(|(source, _)| source)
+        .collect()
 }
 
 fn read(host: &Host, sources: &[Source], caveats: &mut Vec<String>) -> Result<Vec<Article>, Error> {
-    let arguments: Vec<Read<'_>> = sources.iter().map(|source| Read { id: &source.id }).collect();
+    let arguments: Vec<Read<'_>> = sources
+        .iter()
+        .map(|source| Read { id: &source.id })
+        .collect();
     let answers = host.call_tool_many::<_, Article>("text.read", &arguments)?;
     let mut articles = Vec::new();
     for (source, answer) in sources.iter().zip(answers) {

@@ -17,7 +17,10 @@ fn fake() -> FakeHost {
 }
 
 fn task(question: &str) -> Task<Input> {
-    Task::new(Input { question: Some(question.to_owned()), depth: None })
+    Task::new(Input {
+        question: Some(question.to_owned()),
+        depth: None,
+    })
 }
 
 fn real(mut response: Response) -> Result<Response, Error> {
@@ -26,27 +29,52 @@ fn real(mut response: Response) -> Result<Response, Error> {
 }
 
 fn plan() -> Result<Response, Error> {
-    real(model_text(json!({ "questions": ["How often is a restore tested?", "What is a recovery point?"] }).to_string()))
+    real(model_text(
+        json!({ "questions": ["How often is a restore tested?", "What is a recovery point?"] })
+            .to_string(),
+    ))
 }
 
 #[test]
 fn a_model_plans_looks_up_more_and_answers() {
     let fake = fake();
     fake.model_answers(plan());
-    fake.model_answers(real(model_calls(&[("text.read", json!({ "id": "backups" }))])));
+    fake.model_answers(real(model_calls(&[(
+        "text.read",
+        json!({ "id": "backups" }),
+    )])));
     fake.model_answers(real(model_text("Restore them every week [backups].")));
     let report = fake.run::<Research>(task(QUESTION)).unwrap();
     let output = report.output;
-    assert_eq!((output.answer.as_str(), output.author), ("Restore them every week [backups].", Author::Model));
+    assert_eq!(
+        (output.answer.as_str(), output.author),
+        ("Restore them every week [backups].", Author::Model)
+    );
     assert_eq!(output.sources[0].id, "backups");
     assert!(output.caveats.is_empty(), "{:?}", output.caveats);
     assert_eq!(report.quality, Some(0.9));
-    assert!(output.findings.iter().any(|finding| finding.question == "How often is a restore tested?"));
-    let parallel = fake.calls_of("invoke").iter().filter(|call| call.function == "invoke-many").count();
-    assert_eq!(parallel, 4, "search, read, summarize, and the model's own calls");
+    assert!(
+        output
+            .findings
+            .iter()
+            .any(|finding| finding.question == "How often is a restore tested?")
+    );
+    let parallel = fake
+        .calls_of("invoke")
+        .iter()
+        .filter(|call| call.function == "invoke-many")
+        .count();
+    assert_eq!(
+        parallel, 4,
+        "search, read, summarize, and the model's own calls"
+    );
     let event = &fake.events()[0];
     assert_eq!(event.subject, Some(format!("notes/{}", output.notes[0])));
-    assert!(fake.progress().iter().any(|(_, text)| text.contains("looking up more: text.read")));
+    assert!(
+        fake.progress()
+            .iter()
+            .any(|(_, text)| text.contains("looking up more: text.read"))
+    );
 }
 
 #[test]
@@ -60,7 +88,13 @@ fn without_a_model_it_reports_from_the_search_and_says_so() {
     assert_eq!(report.output.author, Author::Sources);
     assert!(report.output.answer.contains("[backups]"));
     assert_eq!(report.output.caveats.len(), 2);
-    assert!(report.output.caveats.iter().all(|caveat| caveat.contains("no provider answers")));
+    assert!(
+        report
+            .output
+            .caveats
+            .iter()
+            .all(|caveat| caveat.contains("no provider answers"))
+    );
     assert_eq!(report.quality, Some(0.6));
     assert!(report.summary.contains("sentences of the sources"));
 }
@@ -88,7 +122,11 @@ fn a_second_research_renews_the_notes() {
     assert_eq!(first, second);
     let notes = fake.records::<Note>(notes::COLLECTION);
     assert_eq!(notes.len(), first.len());
-    assert!(notes.iter().all(|(_, note)| note.task == "task-2" && note.topic == QUESTION));
+    assert!(
+        notes
+            .iter()
+            .all(|(_, note)| note.task == "task-2" && note.topic == QUESTION)
+    );
 }
 
 #[test]
@@ -96,10 +134,17 @@ fn a_note_can_be_expanded() {
     let fake = fake();
     fake.model_is_down(Error::failed("down"));
     let notes = fake.run::<Research>(task(QUESTION)).unwrap().output.notes;
-    let expand = Task::new(Input { question: None, depth: Some(1) }).about(notes::COLLECTION, &notes[0]);
+    let expand = Task::new(Input {
+        question: None,
+        depth: Some(1),
+    })
+    .about(notes::COLLECTION, &notes[0]);
     let output = fake.run::<Research>(expand).unwrap().output;
     assert!(output.question.starts_with(QUESTION));
-    assert_eq!(fake.events()[1].subject, Some(format!("notes/{}", notes[0])));
+    assert_eq!(
+        fake.events()[1].subject,
+        Some(format!("notes/{}", notes[0]))
+    );
 }
 
 #[test]
@@ -107,7 +152,10 @@ fn what_was_not_found_is_said() {
     let fake = fake();
     fake.model_is_down(Error::failed("down"));
     let report = fake.run::<Research>(task("xylophone zeppelin")).unwrap();
-    assert_eq!((report.quality, report.output.sources.len()), (Some(0.0), 0));
+    assert_eq!(
+        (report.quality, report.output.sources.len()),
+        (Some(0.0), 0)
+    );
     assert!(report.summary.starts_with("Nothing"));
     assert!(fake.records::<Note>(notes::COLLECTION).is_empty());
 }
@@ -116,7 +164,9 @@ fn what_was_not_found_is_said() {
 fn settings_bound_the_sources() {
     let fake = fake();
     fake.model_is_down(Error::failed("down"));
-    let one = task("incident review, patching and backups").with_settings(&json!({ "max_sources": 1 })).unwrap();
+    let one = task("incident review, patching and backups")
+        .with_settings(&json!({ "max_sources": 1 }))
+        .unwrap();
     assert_eq!(fake.run::<Research>(one).unwrap().output.sources.len(), 1);
 }
 
@@ -142,7 +192,12 @@ fn without_the_tools_it_fails_and_without_the_other_grants_it_does_not() {
     tools_only.tool_of::<Summarize>("text");
     let output = tools_only.run::<Research>(task(QUESTION)).unwrap().output;
     assert!(output.notes.is_empty());
-    assert!(output.caveats.iter().any(|caveat| caveat.contains("No notes were kept")));
+    assert!(
+        output
+            .caveats
+            .iter()
+            .any(|caveat| caveat.contains("No notes were kept"))
+    );
 }
 
 #[test]

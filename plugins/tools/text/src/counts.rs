@@ -1,9 +1,8 @@
 //! Counting words and terms.
 
 use crate::within;
-use crate::words::{sentences, terms, words};
+use crate::words::{Tally, best, sentences, words};
 use mandate_sdk::prelude::*;
-use std::collections::BTreeMap;
 
 /// So many words are read in a minute.
 const WORDS_PER_MINUTE: usize = 230;
@@ -42,13 +41,11 @@ impl Tool for WordCount {
 
     fn call(arguments: WordCountArguments, _: &Context, _: &Host) -> Result<Counts, Error> {
         let text = arguments.text;
-        let mut all: Vec<String> = words(&text).collect();
+        let all: Vec<(String, f64)> = words(&text).map(|word| (word, 1.0)).collect();
         let count = all.len();
-        all.sort_unstable();
-        all.dedup();
         Ok(Counts {
             words: count,
-            different_words: all.len(),
+            different_words: Tally::weighted(all).len(),
             sentences: sentences(&text).len(),
             characters: text.chars().count(),
             reading_seconds: (count * 60).div_ceil(WORDS_PER_MINUTE),
@@ -95,14 +92,16 @@ impl Tool for ExtractTerms {
 
     fn call(arguments: ExtractTermsArguments, _: &Context, _: &Host) -> Result<Terms, Error> {
         let limit = within("limit", arguments.limit, 10, 100)?;
-        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-        for term in terms(&arguments.text) {
-            *counts.entry(term).or_default() += 1;
-        }
-        let mut terms: Vec<Term> = counts.into_iter().map(|(term, count)| Term { term, count }).collect();
-        // Stable: equally frequent ones stay in alphabetical order.
-        terms.sort_by_key(|term| std::cmp::Reverse(term.count));
-        terms.truncate(limit);
+        let tally = Tally::of(&arguments.text);
+        let most_frequent = best(tally.iter().map(|(_, count)| count), limit);
+        let term = |(place, count): (usize, f64)| {
+            let (term, _) = tally.iter().nth(place)?;
+            Some(Term {
+                term: term.to_owned(),
+                count: count as u32,
+            })
+        };
+        let terms = most_frequent.into_iter().filter_map(term).collect();
         Ok(Terms { terms })
     }
 }
@@ -115,27 +114,41 @@ mod tests {
     #[test]
     fn words_are_counted_and_nothing_is_asked_of_the_host() {
         let fake = FakeHost::for_plugin(include_str!("../plugin.toml"));
-        let counts = fake.call_json::<WordCount>(&json!({ "text": "One disk. One more disk!" })).unwrap();
+        let counts = fake
+            .call_json::<WordCount>(&json!({ "text": "One disk. One more disk!" }))
+            .unwrap();
         assert_eq!(
             counts,
             json!({ "words": 5, "different_words": 3, "sentences": 2, "characters": 24, "reading_seconds": 2 })
         );
         assert!(fake.calls().is_empty());
-        assert_eq!(fake.call_json::<WordCount>(&json!({ "text": "" })).unwrap()["words"], 0);
+        assert_eq!(
+            fake.call_json::<WordCount>(&json!({ "text": "" })).unwrap()["words"],
+            0
+        );
     }
 
     #[test]
     fn terms_come_by_frequency_then_name() {
         let fake = FakeHost::denying();
         let text = "The queues and a queue: disk, backup, disk, queue.";
-        let terms = fake.call_json::<ExtractTerms>(&json!({ "text": text, "limit": 2 })).unwrap();
-        assert_eq!(terms["terms"], json!([{ "term": "queue", "count": 3 }, { "term": "disk", "count": 2 }]));
+        let terms = fake
+            .call_json::<ExtractTerms>(&json!({ "text": text, "limit": 2 }))
+            .unwrap();
+        assert_eq!(
+            terms["terms"],
+            json!([{ "term": "queue", "count": 3 }, { "term": "disk", "count": 2 }])
+        );
     }
 
     #[test]
     fn wrong_arguments_are_named() {
         let fake = FakeHost::denying();
-        let refused = |arguments| fake.call_json::<ExtractTerms>(&arguments).unwrap_err().to_string();
+        let refused = |arguments| {
+            fake.call_json::<ExtractTerms>(&arguments)
+                .unwrap_err()
+                .to_string()
+        };
         assert!(refused(json!({ "text": "a", "limit": 0 })).contains("limit: expected 1 to 100"));
         assert!(refused(json!({ "limit": 1 })).contains("text"));
         assert!(refused(json!({ "text": "a", "size": 1 })).contains("size"));

@@ -1,7 +1,15 @@
 //! Tools that need nothing but their arguments: counts, terms and summaries of texts, and a small library of
 //! articles about running operations to search and read.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 mod counts;
 mod library;
@@ -22,5 +30,7 @@ fn within(name: &str, value: Option<u32>, default: u32, most: u32) -> Result<usi
     if (1..=most).contains(&value) {
         return Ok(value as usize);
     }
-    Err(Error::invalid(format!("{name}: expected 1 to {most}, not {value}")))
+    Err(Error::invalid(format!(
+        "{name}: expected 1 to {most}, not {value}"
+    )))
 }

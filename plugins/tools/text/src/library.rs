@@ -1,9 +1,8 @@
 //! The articles that come with this plugin: searching and reading them.
 
 use crate::within;
-use crate::words::terms;
+use crate::words::{Tally, best, terms};
 use mandate_sdk::prelude::*;
-use std::collections::BTreeMap;
 
 /// The usual constants of BM25: how quickly repetition stops counting, and how much length counts.
 const SATURATION: f64 = 1.2;
@@ -84,10 +83,9 @@ impl Tool for Search {
 
     fn call(arguments: SearchArguments, _: &Context, _: &Host) -> Result<Hits, Error> {
         let limit = within("limit", arguments.limit, 5, 20)?;
-        let mut wanted: Vec<String> = terms(&arguments.query).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        Ok(Hits { hits: search(&wanted, limit) })
+        Ok(Hits {
+            hits: search(&Tally::of(&arguments.query), limit),
+        })
     }
 }
 
@@ -97,64 +95,78 @@ struct Counted {
     body: &'static str,
     length: f64,
     /// Of the wanted terms only.
-    counts: BTreeMap<String, f64>,
+    counts: Tally,
 }
 
-fn count(wanted: &[String]) -> Vec<Counted> {
+fn count(wanted: &Tally) -> Vec<Counted> {
     let counted = ARTICLES.iter().map(|(id, article)| {
         let (title, body) = split(article);
         let mut length = 0.0;
-        let mut counts = BTreeMap::new();
-        let weighted = terms(title).map(|term| (term, TITLE)).chain(terms(body).map(|term| (term, 1.0)));
-        for (term, weight) in weighted {
-            length += 1.0;
-            if wanted.binary_search(&term).is_ok() {
-                *counts.entry(term).or_insert(0.0) += weight;
+        let mut found = Vec::new();
+        for (text, weight) in [(title, TITLE), (body, 1.0)] {
+            for term in terms(text) {
+                length += 1.0;
+                if wanted.weight(&term) > 0.0 {
+                    found.push((term, weight));
+                }
             }
         }
-        Counted { id, title, body, length, counts }
+        Counted {
+            id,
+            title,
+            body,
+            length,
+            counts: Tally::weighted(found),
+        }
     });
     counted.collect()
 }
 
-fn search(wanted: &[String], limit: usize) -> Vec<Hit> {
+fn search(wanted: &Tally, limit: usize) -> Vec<Hit> {
     let articles = count(wanted);
     let all = articles.len() as f64;
     let average = articles.iter().map(|article| article.length).sum::<f64>() / all;
-    let rarity = |term: &String| {
-        let with = articles.iter().filter(|article| article.counts.contains_key(term)).count() as f64;
-        (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
+    let rarity = |(term, _): (&str, f64)| {
+        let with = articles
+            .iter()
+            .filter(|article| article.counts.weight(term) > 0.0)
+            .count() as f64;
+        (
+            term.to_owned(),
+            (1.0 + (all - with + 0.5) / (with + 0.5)).ln(),
+        )
     };
-    let rarities: BTreeMap<&String, f64> = wanted.iter().map(|term| (term, rarity(term))).collect();
+    let rarities = Tally::weighted(wanted.iter().map(rarity).collect());
     let score = |article: &Counted| -> f64 {
         let norm = SATURATION * (1.0 - LENGTH + LENGTH * article.length / average);
-        let parts = article.counts.iter().map(|(term, count)| {
-            rarities.get(term).copied().unwrap_or_default() * count * (SATURATION + 1.0) / (count + norm)
-        });
-        parts.sum()
+        let part = |(term, count): (&str, f64)| {
+            rarities.weight(term) * count * (SATURATION + 1.0) / (count + norm)
+        };
+        article.counts.iter().map(part).sum()
     };
-    let mut scored: Vec<(f64, &Counted)> =
-        articles.iter().map(|article| (score(article), article)).filter(|(score, _)| *score > 0.0).collect();
-    // Stable: equal ones stay in the order of their ids.
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    scored.truncate(limit);
-    let hit = |(score, article): (f64, &Counted)| Hit {
-        id: article.id.to_owned(),
-        title: article.title.to_owned(),
-        excerpt: excerpt(article.body, &rarities),
-        score: (score * 1000.0).round() / 1000.0,
+    let hit = |(place, score): (usize, f64)| {
+        let article = articles.get(place).filter(|_| score > 0.0)?;
+        Some(Hit {
+            id: article.id.to_owned(),
+            title: article.title.to_owned(),
+            excerpt: excerpt(article.body, &rarities),
+            score: (score * 1000.0).round() / 1000.0,
+        })
     };
-    scored.into_iter().map(hit).collect()
+    best(articles.iter().map(score), limit)
+        .into_iter()
+        .filter_map(hit)
+        .collect()
 }
 
 /// The paragraph with the rarest wanted terms.
-fn excerpt(body: &str, rarities: &BTreeMap<&String, f64>) -> String {
+fn excerpt(body: &str, rarities: &Tally) -> String {
     let mut best = (f64::MIN, "");
     for paragraph in body.split("\n\n") {
-        let mut found: Vec<String> = terms(paragraph).collect();
-        found.sort_unstable();
-        found.dedup();
-        let score = found.iter().filter_map(|term| rarities.get(term)).sum();
+        let score = Tally::of(paragraph)
+            .iter()
+            .map(|(term, _)| rarities.weight(term))
+            .sum();
         if score > best.0 {
             best = (score, paragraph);
         }
@@ -164,7 +176,11 @@ fn excerpt(body: &str, rarities: &BTreeMap<&String, f64>) -> String {
         None => text,
         Some((end, _)) => {
             let cut = text.get(..end).unwrap_or(&text);
-            format!("{} …", cut.rsplit_once(' ').map_or(cut, |(whole_words, _)| whole_words))
+            format!(
+                "{} …",
+                cut.rsplit_once(' ')
+                    .map_or(cut, |(whole_words, _)| whole_words)
+            )
         }
     }
 }
@@ -201,10 +217,18 @@ impl Tool for Read {
         let found = ARTICLES.iter().find(|(id, _)| *id == arguments.id);
         let (id, article) = found.ok_or_else(|| {
             let ids: Vec<&str> = ARTICLES.iter().map(|(id, _)| *id).collect();
-            Error::NotFound(format!("there is no article `{}`; there are {}", arguments.id, ids.join(", ")))
+            Error::NotFound(format!(
+                "there is no article `{}`; there are {}",
+                arguments.id,
+                ids.join(", ")
+            ))
         })?;
         let (title, text) = split(article);
-        Ok(Article { id: (*id).to_owned(), title: title.to_owned(), text: text.to_owned() })
+        Ok(Article {
+            id: (*id).to_owned(),
+            title: title.to_owned(),
+            text: text.to_owned(),
+        })
     }
 }
 
@@ -214,9 +238,12 @@ mod tests {
     use mandate_sdk::serde_json::{Value, json};
 
     fn found(query: &str) -> Vec<String> {
-        let hits = FakeHost::denying().call_json::<Search>(&json!({ "query": query })).unwrap();
+        let hits = FakeHost::denying()
+            .call_json::<Search>(&json!({ "query": query }))
+            .unwrap();
         let ids = hits["hits"].as_array().unwrap().iter();
-        ids.map(|hit| hit["id"].as_str().unwrap().to_owned()).collect()
+        ids.map(|hit| hit["id"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     #[test]
@@ -239,7 +266,10 @@ mod tests {
         let hits = FakeHost::denying().call_json::<Search>(&arguments).unwrap();
         let hits = hits["hits"].as_array().unwrap();
         assert!(hits.len() <= 3);
-        assert!(hits.windows(2).all(|pair| pair[0]["score"].as_f64() >= pair[1]["score"].as_f64()));
+        assert!(
+            hits.windows(2)
+                .all(|pair| pair[0]["score"].as_f64() >= pair[1]["score"].as_f64())
+        );
         let excerpt = hits[0]["excerpt"].as_str().unwrap();
         assert!(excerpt.starts_with("A circuit breaker"), "{excerpt}");
         assert!(excerpt.chars().count() <= EXCERPT + 2);
@@ -248,11 +278,15 @@ mod tests {
     #[test]
     fn every_article_can_be_read_and_has_a_title() {
         for (id, _) in ARTICLES {
-            let article: Value = FakeHost::denying().call_json::<Read>(&json!({ "id": id })).unwrap();
+            let article: Value = FakeHost::denying()
+                .call_json::<Read>(&json!({ "id": id }))
+                .unwrap();
             assert!(!article["title"].as_str().unwrap().is_empty());
             assert!(article["text"].as_str().unwrap().len() > 500, "{id}");
         }
-        let missing = FakeHost::denying().call_json::<Read>(&json!({ "id": "../secret" })).unwrap_err();
+        let missing = FakeHost::denying()
+            .call_json::<Read>(&json!({ "id": "../secret" }))
+            .unwrap_err();
         assert!(missing.is_not_found() && missing.to_string().contains("backups"));
     }
 }

@@ -1,9 +1,8 @@
 //! Summaries made of a text's own sentences.
 
 use crate::within;
-use crate::words::{sentences, terms};
+use crate::words::{Tally, best, sentences};
 use mandate_sdk::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// A term of the focus counts this much more than the most frequent one.
 const FOCUS_WEIGHT: f64 = 2.0;
@@ -45,33 +44,40 @@ impl Tool for Summarize {
 
     fn call(arguments: SummarizeArguments, _: &Context, _: &Host) -> Result<Summary, Error> {
         let limit = within("sentences", arguments.sentences, 3, 20)?;
-        let focus: BTreeSet<String> = terms(arguments.focus.as_deref().unwrap_or_default()).collect();
-        let mut frequency: BTreeMap<String, f64> = BTreeMap::new();
-        for term in terms(&arguments.text) {
-            *frequency.entry(term).or_default() += 1.0;
-        }
-        let most = frequency.values().copied().fold(0.0, f64::max);
-        let mut scored: Vec<(usize, f64, String)> = Vec::new();
-        for (place, sentence) in sentences(&arguments.text).into_iter().enumerate() {
+        let focus = Tally::of(arguments.focus.as_deref().unwrap_or_default());
+        let frequency = Tally::of(&arguments.text);
+        let most = frequency.iter().map(|(_, count)| count).fold(0.0, f64::max);
+        let mut sentences = sentences(&arguments.text);
+        let scores = sentences.iter().enumerate().map(|(place, sentence)| {
             // Each term once: a sentence that repeats itself does not say more.
-            let own: BTreeSet<String> = terms(&sentence).collect();
-            let weight = |term: &String| {
-                let weight = frequency.get(term).copied().unwrap_or_default();
-                if focus.contains(term) { weight + most * FOCUS_WEIGHT } else { weight }
+            let own = Tally::of(sentence);
+            let weight = |(term, _): (&str, f64)| {
+                let bonus = if focus.weight(term) > 0.0 {
+                    most * FOCUS_WEIGHT
+                } else {
+                    0.0
+                };
+                frequency.weight(term) + bonus
             };
             let sum: f64 = own.iter().map(weight).sum();
             // The root keeps long sentences from winning by length alone, and short ones by brevity.
-            let mut score = sum / (own.len().max(1) as f64).sqrt();
+            let score = sum / (own.len().max(1) as f64).sqrt();
             if place == 0 {
-                score *= FIRST_WEIGHT;
+                score * FIRST_WEIGHT
+            } else {
+                score
             }
-            scored.push((place, score, sentence));
-        }
-        scored.sort_by(|a, b| b.1.total_cmp(&a.1));
-        scored.truncate(limit);
-        scored.sort_by_key(|(place, ..)| *place);
-        let sentences: Vec<String> = scored.into_iter().map(|(.., sentence)| sentence).collect();
-        Ok(Summary { summary: sentences.join(" "), sentences })
+        });
+        let chosen = best(scores, limit);
+        let mut place = 0;
+        sentences.retain(|_| {
+            place += 1;
+            chosen.iter().any(|(chosen, _)| chosen + 1 == place)
+        });
+        Ok(Summary {
+            summary: sentences.join(" "),
+            sentences,
+        })
     }
 }
 
@@ -85,22 +91,35 @@ mod tests {
 
     #[test]
     fn the_telling_sentences_stay_in_their_order() {
-        let summary = FakeHost::denying().call_json::<Summarize>(&json!({ "text": TEXT, "sentences": 2 })).unwrap();
-        let expected = json!(["A backup is tested by a restore.", "A restore of the backup takes an hour."]);
+        let summary = FakeHost::denying()
+            .call_json::<Summarize>(&json!({ "text": TEXT, "sentences": 2 }))
+            .unwrap();
+        let expected = json!([
+            "A backup is tested by a restore.",
+            "A restore of the backup takes an hour."
+        ]);
         assert_eq!(summary["sentences"], expected);
     }
 
     #[test]
     fn the_focus_counts() {
         let arguments = json!({ "text": TEXT, "sentences": 1, "focus": "Where do the keys go?" });
-        let summary = FakeHost::denying().call_json::<Summarize>(&arguments).unwrap();
+        let summary = FakeHost::denying()
+            .call_json::<Summarize>(&arguments)
+            .unwrap();
         assert_eq!(summary["summary"], "Keys are kept apart.");
     }
 
     #[test]
     fn an_empty_text_has_an_empty_summary() {
-        let summary = FakeHost::denying().call_json::<Summarize>(&json!({ "text": " " })).unwrap();
+        let summary = FakeHost::denying()
+            .call_json::<Summarize>(&json!({ "text": " " }))
+            .unwrap();
         assert_eq!(summary, json!({ "summary": "", "sentences": [] }));
-        assert!(FakeHost::denying().call_json::<Summarize>(&json!({ "text": "a", "sentences": 21 })).is_err());
+        assert!(
+            FakeHost::denying()
+                .call_json::<Summarize>(&json!({ "text": "a", "sentences": 21 }))
+                .is_err()
+        );
     }
 }
