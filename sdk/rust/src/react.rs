@@ -22,8 +22,11 @@ pub struct React<'h> {
     request: Request,
     offers: Option<Vec<Offer>>,
     max_turns: u32,
-    on_turn: Option<Box<dyn FnMut(&Turn<'_>) + 'h>>,
+    on_turn: Option<Tell<'h>>,
 }
+
+/// Is told of a turn.
+type Tell<'h> = Box<dyn FnMut(&Turn<'_>) + 'h>;
 
 /// What happened in one turn of the model.
 pub struct Turn<'a> {

@@ -108,15 +108,14 @@ pub fn sentences(text: &str) -> Vec<String> {
         let paragraph = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut rest = paragraph.as_str();
         while !rest.is_empty() {
-            let end = rest
+            let mut end = rest
                 .match_indices(['.', '!', '?'])
                 .map(|(at, mark)| at + mark.len());
             let end = end
-                .filter(|end| {
+                .find(|end| {
                     rest.get(*end..)
                         .is_none_or(|after| after.is_empty() || after.starts_with(' '))
                 })
-                .next()
                 .unwrap_or(rest.len());
             let (sentence, after) = rest.split_at(end);
             sentences.push(sentence.to_owned());

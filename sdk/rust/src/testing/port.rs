@@ -73,8 +73,7 @@ impl Port {
             });
         };
         drop(state);
-        let answer = (model.borrow_mut())(request);
-        answer
+        (model.borrow_mut())(request)
     }
 
     /// Vectors that are equal for equal texts, and near for texts with the same letters.
@@ -144,8 +143,7 @@ impl Port {
         };
         let play =
             play.ok_or_else(|| Error::NotFound(format!("the test plays nothing for {call:?}")))?;
-        let answer = (play.borrow_mut())(serde_json::from_str(input)?);
-        answer
+        (play.borrow_mut())(serde_json::from_str(input)?)
     }
 
     pub(crate) fn submit(&self, task: &NewTask) -> Result<String, Error> {

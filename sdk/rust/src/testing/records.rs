@@ -302,7 +302,7 @@ fn holds(condition: &Condition, entry: &Entry, body: &Value) -> Result<bool, Err
         },
         Comparison::Contains => field
             .as_array()
-            .is_some_and(|items| items.iter().any(|item| *item == wanted)),
+            .is_some_and(|items| items.contains(&wanted)),
     })
 }
 
