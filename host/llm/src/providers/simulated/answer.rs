@@ -74,7 +74,9 @@ fn add_lines(value: &Value, name: Option<&str>, lines: &mut Vec<String>) {
 
 fn is_short(value: &Value) -> bool {
     match value {
-        Value::String(text) => text.chars().count() <= 60 && !text.contains('\n'),
+        Value::String(text) => {
+            text.chars().count() <= 60 && !text.contains('\n') && !text.ends_with(['.', '!', '?'])
+        }
         Value::Array(_) | Value::Object(_) => false,
         _ => true,
     }

@@ -7,6 +7,13 @@ use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+/// How much of the conversation is looked at: a guest may send megabytes, and an answer must
+/// not hold up the host.
+const MAX_GOAL_CHARS: usize = 32_768;
+const MAX_LINES: usize = 256;
+const MAX_NAMED: usize = 2_000;
+const MAX_ALIKE: usize = 32;
+
 /// A value that somebody gave a name: a field of a result, or of JSON in a message.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Named {
@@ -42,7 +49,7 @@ impl Facts {
     pub fn of(messages: &[Message]) -> Self {
         let last_user = messages.iter().rposition(|m| m.role == Role::User);
         let goal = match last_user.and_then(|at| messages.get(at)) {
-            Some(message) => message.text.clone(),
+            Some(message) => message.text.chars().take(MAX_GOAL_CHARS).collect(),
             // An agent may put everything into the frame.
             None => texts(messages, Role::System),
         };
@@ -70,6 +77,28 @@ impl Facts {
         facts
     }
 
+    /// What the goal is about, without the instruction around it where that can be told apart:
+    /// the texts of JSON in it, else what follows its first colon, else all of it.
+    pub fn subject(&self) -> String {
+        let texts: Vec<&str> = self
+            .from_goal
+            .iter()
+            .filter_map(|named| named.value.as_str())
+            .filter(|text| words::stems(text).len() >= 2)
+            .collect();
+        if !texts.is_empty() {
+            return texts.join("\n");
+        }
+        let rest = self
+            .goal
+            .split_once(": ")
+            .or_else(|| self.goal.split_once(":\n"));
+        match rest {
+            Some((_, rest)) if words::stems(rest).len() >= 2 => rest.to_owned(),
+            _ => self.goal.clone(),
+        }
+    }
+
     /// What could be quoted in an answer: the results if there are any, else what was asked.
     /// Sentences near the goal come first, otherwise in the order in which they were said.
     pub fn lines(&self) -> Vec<String> {
@@ -77,11 +106,15 @@ impl Facts {
             .results
             .iter()
             .flat_map(super::answer::lines_of)
+            .take(MAX_LINES)
             .collect();
         let mut seen = BTreeSet::new();
-        lines.retain(|line| seen.insert(line.clone()));
+        // Results often echo what was asked: that is no answer.
+        lines.retain(|line| !self.goal.contains(line.as_str()) && seen.insert(line.clone()));
         if lines.is_empty() {
-            return words::clauses(&self.goal);
+            lines = words::clauses(&self.subject());
+            lines.truncate(MAX_LINES);
+            return lines;
         }
         lines.sort_by_cached_key(|line| Reverse(words::overlap(line, &self.goal_words)));
         lines
@@ -94,7 +127,7 @@ fn texts(messages: &[Message], role: Role) -> String {
         .filter(|m| m.role == role)
         .map(|m| m.text.as_str())
         .collect();
-    texts.join("\n")
+    texts.join("\n").chars().take(MAX_GOAL_CHARS).collect()
 }
 
 fn read(text: &str) -> Value {
@@ -110,6 +143,7 @@ fn json_within(text: &str) -> Option<Value> {
 
 fn collect(value: &Value, name: &[String], holder: &[String], into: &mut Vec<Named>) {
     match value {
+        _ if into.len() >= MAX_NAMED => {}
         Value::Null => {}
         Value::Array(items) => items
             .iter()
@@ -138,8 +172,8 @@ pub(super) fn named<'a>(all: &'a [Named], wanted: &str) -> Vec<&'a Value> {
     let mut best: Vec<&Value> = Vec::new();
     let mut rank = 0;
     for one in all {
-        let whole = [one.holder.as_slice(), one.name.as_slice()].concat();
-        let now = if one.name == wanted || whole == wanted {
+        let whole = wanted.strip_prefix(one.holder.as_slice());
+        let now = if one.name == wanted || whole == Some(one.name.as_slice()) {
             3
         } else if one.name.len() == 1 && one.name.last() == Some(last) && last == "id" {
             2
@@ -150,7 +184,7 @@ pub(super) fn named<'a>(all: &'a [Named], wanted: &str) -> Vec<&'a Value> {
             best.clear();
             rank = now;
         }
-        if now == rank && now > 0 && !best.contains(&&one.value) {
+        if now == rank && now > 0 && best.len() < MAX_ALIKE && !best.contains(&&one.value) {
             best.push(&one.value);
         }
     }
@@ -176,6 +210,20 @@ mod tests {
         assert_eq!(named(&facts.from_results, "id").len(), 3);
         assert_eq!(named(&facts.from_results, "other_id").len(), 3);
         assert!(named(&facts.from_results, "title").is_empty());
+    }
+
+    #[test]
+    fn the_instruction_is_not_the_subject() {
+        let subject = |text: &str| Facts::of(&[Message::text(Role::User, text)]).subject();
+        assert_eq!(
+            subject("Split this. Question: how do lamps work?"),
+            "how do lamps work?"
+        );
+        assert_eq!(
+            subject(r#"{"question": "how do lamps work?", "depth": 2}"#),
+            "how do lamps work?"
+        );
+        assert_eq!(subject("How do lamps work?"), "How do lamps work?");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 
 /// A schema that branches more than this is not searched further.
 const MAX_TRIES: usize = 64;
-const MAX_NODES: usize = 5_000;
+/// Of all tries together.
+const MAX_NODES: usize = 4_000;
 const MAX_DEPTH: usize = 32;
 /// Below this, only what is required.
 const DEEP: usize = 6;
@@ -34,6 +35,8 @@ pub(super) struct Filled {
     pub invented: bool,
     /// Something required came from a tool's result.
     pub fed: bool,
+    /// And it refers to one of the things that were found.
+    pub referred: bool,
 }
 
 /// Fills `schema`; where several earlier values fit, `pick` chooses among them.
@@ -49,6 +52,7 @@ pub(super) fn fill(
     let validator = schema::compile(schema)?;
     let mut choices = Choices::default();
     let mut problem = String::new();
+    let mut nodes = 0;
     for _ in 0..MAX_TRIES {
         let mut filler = Filler {
             root: schema,
@@ -58,9 +62,11 @@ pub(super) fn fill(
             lines: None,
             used: BTreeSet::new(),
             choices: &mut choices,
-            nodes: 0,
+            nodes,
+            item: None,
             invented: false,
             fed: false,
+            referred: false,
         };
         match filler.root_value() {
             Ok(value) => match validator.validate(&value) {
@@ -69,13 +75,15 @@ pub(super) fn fill(
                         value,
                         invented: filler.invented,
                         fed: filler.fed,
+                        referred: filler.referred,
                     });
                 }
                 Err(error) => problem = format!("`{}`: {error}", error.instance_path()),
             },
             Err(error) => problem = error,
         }
-        if !choices.next() {
+        nodes = filler.nodes;
+        if nodes > MAX_NODES || !choices.next() {
             break;
         }
     }
@@ -90,12 +98,15 @@ pub(super) struct Filler<'a> {
     pub facts: &'a Facts,
     pub purpose: Purpose,
     pub pick: usize,
-    lines: Option<Vec<String>>,
+    lines: Option<Vec<(String, BTreeSet<String>)>>,
     used: BTreeSet<String>,
     choices: &'a mut Choices,
     nodes: usize,
+    /// The place in the nearest list.
+    item: Option<usize>,
     pub invented: bool,
     pub fed: bool,
+    pub referred: bool,
 }
 
 impl Filler<'_> {
@@ -192,7 +203,7 @@ impl Filler<'_> {
         let mut fields = Map::new();
         for name in &required {
             let schema = properties.get(*name).unwrap_or(&rest);
-            let value = self.child(schema, &Field::of(name, schema), depth + 1)?;
+            let value = self.child(schema, &Field::of(name, schema, self.item), depth + 1)?;
             fields.insert((*name).to_owned(), value);
         }
         for (name, schema) in properties {
@@ -208,7 +219,7 @@ impl Filler<'_> {
             .min(MAX_NODES);
         for (name, schema) in properties {
             if fields.len() < least && !fields.contains_key(name) {
-                let value = self.child(schema, &Field::of(name, schema), depth + 1)?;
+                let value = self.child(schema, &Field::of(name, schema, self.item), depth + 1)?;
                 fields.insert(name.clone(), value);
             }
         }
@@ -217,7 +228,7 @@ impl Filler<'_> {
                 break;
             }
             let name = format!("item{place}");
-            let value = self.child(&rest, &Field::of(&name, &rest), depth + 1)?;
+            let value = self.child(&rest, &Field::of(&name, &rest, self.item), depth + 1)?;
             fields.entry(name).or_insert(value);
         }
         Ok(Value::Object(fields))
@@ -225,17 +236,17 @@ impl Filler<'_> {
 
     /// A property that may be left out; what goes wrong with it is no reason to fail.
     fn optional(&mut self, name: &str, schema: &Value, depth: usize) -> Option<Value> {
-        let field = Field::of(name, schema);
+        let field = Field::of(name, schema, self.item);
         if self.purpose == Purpose::Answer {
             return (depth <= DEEP)
                 .then(|| self.child(schema, &field, depth + 1).ok())
                 .flatten();
         }
-        let before = (self.invented, self.fed);
+        let before = (self.invented, self.fed, self.referred);
         let node = self.resolve(schema, depth).ok()?;
         let given = scalar::given(self, &node, &field);
         // Whether a call is worth making is decided by what is required alone.
-        (self.invented, self.fed) = before;
+        (self.invented, self.fed, self.referred) = before;
         given
     }
 
@@ -257,7 +268,10 @@ impl Filler<'_> {
         let wanted = match rest {
             Value::Bool(false) => first.len(),
             _ if depth > DEEP => least,
-            _ => self.units().clamp(1, USUAL_ITEMS).max(first.len()),
+            _ => self
+                .units(&rest, field)
+                .clamp(1, USUAL_ITEMS)
+                .max(first.len()),
         };
         let wanted = wanted.clamp(least.min(most), most);
         let mut items: Vec<Value> = Vec::new();
@@ -265,11 +279,15 @@ impl Filler<'_> {
             let schema = first.get(index).unwrap_or(&rest);
             let item_field = Field {
                 index,
+                listed: true,
                 in_list: true,
                 distinct: unique,
                 ..field.clone()
             };
-            let item = match self.child(schema, &item_field, depth + 1) {
+            let outer = self.item.replace(index);
+            let item = self.child(schema, &item_field, depth + 1);
+            self.item = outer;
+            let item = match item {
                 Ok(item) => item,
                 Err(_) if items.len() >= least.max(first.len().min(wanted)) => break,
                 Err(error) => return Err(error),
@@ -287,33 +305,52 @@ impl Filler<'_> {
         Ok(Value::Array(items))
     }
 
-    /// How many things the conversation speaks of.
-    fn units(&mut self) -> usize {
+    /// How many things of this schema the conversation speaks of.
+    fn units(&mut self, schema: &Value, field: &Field) -> usize {
+        let goal = &self.facts.goal_words;
+        let node = schema::resolve(schema, self.root, goal, false, &mut Choices::default());
+        let properties = node.ok().and_then(|mut node| node.remove("properties"));
+        let known = match properties.as_ref().and_then(Value::as_object) {
+            Some(properties) => properties
+                .keys()
+                .map(|name| self.earlier(name).0.len())
+                .max(),
+            None => Some(self.earlier(&field.name).0.len()),
+        };
+        if let Some(known) = known.filter(|known| *known > 0) {
+            return known;
+        }
         if self.purpose == Purpose::Arguments {
             return scalar::phrases(self.facts).len();
         }
         self.lines().len()
     }
 
-    fn lines(&mut self) -> &[String] {
+    fn lines(&mut self) -> &[(String, BTreeSet<String>)] {
         let facts = self.facts;
-        self.lines.get_or_insert_with(|| facts.lines())
+        self.lines.get_or_insert_with(|| {
+            let lines = facts.lines().into_iter();
+            lines
+                .map(|line| (line.clone(), super::words::stem_set(&line)))
+                .collect()
+        })
     }
 
     /// The line that says most on `words` and was not used yet; the first when all were.
     pub fn next_line(&mut self, words: &BTreeSet<String>) -> Option<String> {
-        let lines = self.lines().to_vec();
+        self.lines();
+        let lines = self.lines.as_deref().unwrap_or_default();
         let unused = lines
             .iter()
             .enumerate()
-            .filter(|(_, line)| !self.used.contains(*line));
-        let best = unused.max_by_key(|(place, line)| {
-            (
-                super::words::overlap(line, words),
-                std::cmp::Reverse(*place),
-            )
+            .filter(|(_, (line, _))| !self.used.contains(line));
+        let best = unused.max_by_key(|(place, (_, stems))| {
+            (stems.intersection(words).count(), std::cmp::Reverse(*place))
         });
-        let line = best.map(|(_, line)| line).or(lines.first())?.clone();
+        let line = best
+            .map(|(_, (line, _))| line)
+            .or(lines.first().map(|(line, _)| line))?
+            .clone();
         self.used.insert(line.clone());
         Some(line)
     }

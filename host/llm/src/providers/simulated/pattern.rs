@@ -47,7 +47,15 @@ fn write(hir: &Hir, more: u32, text: &mut String) -> Option<()> {
                 .min
                 .max(more)
                 .min(repetition.max.unwrap_or(u32::MAX));
-            (0..times).try_for_each(|_| write(&repetition.sub, more, text))
+            for _ in 0..times {
+                let before = text.len();
+                write(&repetition.sub, more, text)?;
+                // Nothing, however often, is nothing.
+                if text.len() == before {
+                    break;
+                }
+            }
+            Some(())
         }
         HirKind::Capture(capture) => write(&capture.sub, more, text),
         HirKind::Concat(parts) => parts.iter().try_for_each(|part| write(part, more, text)),
@@ -87,6 +95,7 @@ mod tests {
         assert_eq!(example("x", 3, 9).as_deref(), Some("xaa"));
         assert_eq!(example("^a$", 2, 9), None);
         assert_eq!(example("(", 0, 9), None);
+        assert_eq!(example("^(){4000000000}b$", 0, 9).as_deref(), Some("b"));
         assert_eq!(example("^(a{1000}){1000}$", 0, usize::MAX), None);
     }
 }

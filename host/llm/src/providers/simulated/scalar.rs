@@ -19,17 +19,19 @@ pub(super) struct Field {
     pub name: String,
     /// Stems of name and description.
     pub words: BTreeSet<String>,
-    /// The place in a list.
+    /// The place in the nearest list around it.
     pub index: usize,
-    /// Whether it is an item of a list.
+    /// Whether it is, or is a field of, an item of a list.
+    pub listed: bool,
+    /// Whether it is itself an item of a list.
     pub in_list: bool,
     /// Whether the list wants each item once.
     pub distinct: bool,
 }
 
 impl Field {
-    /// The property `name` with this schema.
-    pub fn of(name: &str, schema: &Value) -> Self {
+    /// The property `name` with this schema, of the item `item` of a list.
+    pub fn of(name: &str, schema: &Value, item: Option<usize>) -> Self {
         let about = schema
             .get("description")
             .and_then(Value::as_str)
@@ -37,6 +39,8 @@ impl Field {
         Self {
             name: name.to_owned(),
             words: words::stem_set(&format!("{name} {about}")),
+            index: item.unwrap_or_default(),
+            listed: item.is_some(),
             ..Self::default()
         }
     }
@@ -48,59 +52,71 @@ impl Field {
     }
 }
 
-/// Whether a value satisfies what a node says of scalars.
-fn fits(node: &Node, value: &Value) -> bool {
-    let kept: Node = node
-        .iter()
-        .filter(|(key, _)| {
-            !key.starts_with('$') && !matches!(key.as_str(), "properties" | "items" | "allOf")
-        })
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    schema::compile(&Value::Object(kept)).is_ok_and(|validator| validator.is_valid(value))
-}
+/// Checks what a node says of scalars. One that cannot be compiled lets nothing pass.
+struct Check(Option<jsonschema::Validator>);
 
-/// `value` as the type `node` wants, if it fits.
-fn fitted(node: &Node, value: &Value) -> Option<Value> {
-    let as_text = || {
-        value
+impl Check {
+    fn of(node: &Node) -> Self {
+        let kept: Node = node
+            .iter()
+            .filter(|(key, _)| {
+                !key.starts_with('$') && !matches!(key.as_str(), "properties" | "items" | "allOf")
+            })
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        Self(schema::compile(&Value::Object(kept)).ok())
+    }
+
+    fn passes(&self, value: &Value) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|validator| validator.is_valid(value))
+    }
+
+    /// `value` as the type that is wanted, if it fits.
+    fn fitted(&self, value: &Value) -> Option<Value> {
+        let text = value
             .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned)
-    };
-    let candidates = [
-        Some(value.clone()),
-        as_text().parse::<i64>().ok().map(Value::from),
-        as_text()
-            .parse::<f64>()
-            .ok()
-            .filter(|n| n.is_finite())
-            .map(Value::from),
-        as_text().parse::<bool>().ok().map(Value::from),
-        Some(Value::String(as_text())),
-    ];
-    candidates
-        .into_iter()
-        .flatten()
-        .find(|candidate| fits(node, candidate))
+            .map_or_else(|| value.to_string(), str::to_owned);
+        let candidates = [
+            Some(value.clone()),
+            text.parse::<i64>().ok().map(Value::from),
+            text.parse::<f64>()
+                .ok()
+                .filter(|n| n.is_finite())
+                .map(Value::from),
+            text.parse::<bool>().ok().map(Value::from),
+            Some(Value::String(text)),
+        ];
+        candidates
+            .into_iter()
+            .flatten()
+            .find(|candidate| self.passes(candidate))
+    }
 }
 
 /// An earlier value of the same name that fits.
 pub(super) fn named_value(filler: &mut Filler<'_>, node: &Node, field: &Field) -> Option<Value> {
     let (values, fed) = filler.earlier(&field.name);
+    if values.is_empty() {
+        return None;
+    }
+    let check = Check::of(node);
     let fitting: Vec<Value> = values
         .iter()
-        .filter_map(|value| fitted(node, value))
+        .filter_map(|value| check.fitted(value))
         .collect();
-    let place = if field.in_list {
+    let place = if field.listed {
         field.index
     } else {
         filler.pick
     };
     let chosen = match fitting.get(place) {
-        None if field.in_list => return None,
+        None if field.listed => return None,
         found => found.or(fitting.last())?.clone(),
     };
     filler.fed |= fed;
+    filler.referred |= fed && field.is_reference();
     Some(chosen)
 }
 
@@ -109,10 +125,10 @@ pub(super) fn given(filler: &mut Filler<'_>, node: &Node, field: &Field) -> Opti
     if let Some(value) = named_value(filler, node, field) {
         return Some(value);
     }
-    if let Some(label) = words::labelled(&filler.facts.goal, &field.name) {
-        if let Some(value) = fitted(node, &Value::String(label)) {
-            return Some(value);
-        }
+    if let Some(label) = words::labelled(&filler.facts.goal, &field.name)
+        && let Some(value) = Check::of(node).fitted(&Value::String(label))
+    {
+        return Some(value);
     }
     let Some(Value::Array(values)) = node.get("enum") else {
         return None;
@@ -144,7 +160,7 @@ pub(super) fn value(
     if let Some(value) = given(filler, &typed, field) {
         return Ok(value);
     }
-    if let Some(default) = node.get("default").filter(|v| fits(&typed, v)) {
+    if let Some(default) = node.get("default").filter(|v| Check::of(&typed).passes(v)) {
         return Ok(default.clone());
     }
     match kind {
@@ -165,9 +181,11 @@ fn number(
     node: &Node,
     field: &Field,
 ) -> Result<Value, String> {
+    let check = Check::of(node);
     let in_text: Vec<Value> = words::numbers(&filler.facts.goal)
         .into_iter()
-        .filter_map(|n| fitted(node, &number_value(n, whole)))
+        .filter_map(|n| check.fitted(&number_value(n, whole)))
+        .take(field.index + 1)
         .collect();
     let usable = filler.purpose == Purpose::Arguments || field.in_list;
     if let Some(value) = in_text.get(field.index).filter(|_| usable) {
@@ -192,7 +210,7 @@ fn number(
     });
     rounded
         .map(|n| number_value(n, whole))
-        .find(|candidate| fits(node, candidate))
+        .find(|candidate| check.passes(candidate))
         .ok_or_else(|| "no number is within the bounds".to_owned())
 }
 
@@ -308,9 +326,13 @@ fn example_of_format(format: &str) -> Option<&'static str> {
     })
 }
 
-/// The phrases that a call's free texts are taken from: what is quoted, else what follows a
+/// The phrases that a call's free texts are taken from: those of JSON, else what is quoted, else what follows a
 /// colon, else the whole goal.
 pub(super) fn phrases(facts: &Facts) -> Vec<String> {
+    if !facts.from_goal.is_empty() {
+        // Quotation marks are JSON's here, not the user's.
+        return vec![facts.subject()];
+    }
     let mut phrases = words::quoted(&facts.goal);
     if phrases.is_empty() {
         phrases.extend(words::after_colon(&facts.goal));

@@ -7,8 +7,17 @@ use std::collections::BTreeSet;
 /// One schema whose references, `allOf` and branches are resolved.
 pub(super) type Node = Map<String, Value>;
 
+/// Larger schemas are refused, as everywhere in the host.
+const MAX_BYTES: usize = 256 * 1024;
+
 /// A schema is compiled with every check on and nothing fetched; patterns in linear time.
 pub(super) fn compile(schema: &Value) -> Result<jsonschema::Validator, String> {
+    let bytes = schema.to_string().len();
+    if bytes > MAX_BYTES {
+        return Err(format!(
+            "{bytes} bytes are too many for a schema: at most {MAX_BYTES}"
+        ));
+    }
     jsonschema::options()
         .should_validate_formats(true)
         .with_pattern_options(jsonschema::PatternOptions::regex())
@@ -125,6 +134,7 @@ fn merge_keyword(node: &mut Node, key: &str, value: &Value) {
     if *old == *value {
         return;
     }
+    let (was, now) = (old.as_f64(), value.as_f64());
     match (key, &mut *old, value) {
         ("required", Value::Array(old), Value::Array(new)) => {
             old.extend(
@@ -151,20 +161,22 @@ fn merge_keyword(node: &mut Node, key: &str, value: &Value) {
                 .filter(|t| second.contains(t))
                 .cloned()
                 .collect();
-            if both.is_empty() && (first.iter().chain(&second).any(|t| t == "integer")) {
+            let has = |types: &[String], wanted: &str| types.iter().any(|t| t == wanted);
+            let narrows = |a: &[String], b: &[String]| has(a, "integer") && has(b, "number");
+            if !has(&both, "integer") && (narrows(&first, &second) || narrows(&second, &first)) {
                 both.push("integer".to_owned());
             }
             *old = json!(both);
         }
-        ("minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties", _, _) => {
-            if value.as_f64() > old.as_f64() {
-                *old = value.clone();
-            }
+        ("minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties", _, _)
+            if now > was =>
+        {
+            *old = value.clone();
         }
-        ("maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties", _, _) => {
-            if value.as_f64() < old.as_f64() {
-                *old = value.clone();
-            }
+        ("maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties", _, _)
+            if now < was =>
+        {
+            *old = value.clone();
         }
         ("$ref" | "anyOf" | "oneOf" | "allOf" | "items" | "additionalProperties", _, _) => {
             // Two of them: both must hold.

@@ -248,6 +248,30 @@ fn a_question_falls_apart_into_its_parts() {
 }
 
 #[test]
+fn a_list_of_found_things_has_each_of_them_once() {
+    let source = object(
+        json!({"id": {"type": "string"}, "title": {"type": "string"}}),
+        json!(["id", "title"]),
+    );
+    let schema = object(
+        json!({"answer": {"type": "string"}, "sources": {"type": "array", "items": source}}),
+        json!(["answer", "sources"]),
+    );
+    let request = Request {
+        tools: library(),
+        output_schema: Some(schema),
+        ..ask(user("Seek passages on when lamps are cleaned"))
+    };
+    let (_, response) = play(request, shelves);
+    let answer: Value = serde_json::from_str(&response.message.text).unwrap();
+    assert_eq!(
+        answer["sources"],
+        json!([{"id": "p-7", "title": "Lamps"}, {"id": "p-9", "title": "Doors"}])
+    );
+    assert_eq!(answer["answer"], "Lamps are cleaned on Mondays.");
+}
+
+#[test]
 fn arguments_come_from_quotes_labels_enums_and_numbers() {
     let parameters = object(
         json!({
@@ -323,6 +347,58 @@ fn a_schema_that_nothing_satisfies_is_named_as_such() {
             error.to_string().starts_with("output-schema: "),
             "{schema}: {error}"
         );
+    }
+}
+
+#[test]
+fn what_is_made_to_take_long_does_not() {
+    let names: serde_json::Map<String, Value> = (0..3000)
+        .map(|n| (format!("f{n}"), json!({"type": "string"})))
+        .collect();
+    let wide = json!({"type": "object", "properties": names});
+    let doubling: serde_json::Map<String, Value> = (0..40)
+        .map(|n| {
+            let next = json!({"$ref": format!("#/$defs/d{}", n + 1)});
+            (
+                format!("d{n}"),
+                object(json!({"a": next, "b": next}), json!(["a", "b"])),
+            )
+        })
+        .chain([("d40".to_owned(), json!({"type": "integer"}))])
+        .collect();
+    let deep = json!({"$ref": "#/$defs/d0", "$defs": doubling});
+    let branches: Vec<Value> = (0..200)
+        .map(|n| json!({"type": "integer", "minimum": 2 * n + 1, "maximum": 2 * n}))
+        .collect();
+    let hopeless = json!({"type": "array", "minItems": 4, "items": {"anyOf": branches}});
+    let empty =
+        json!({"type": "string", "pattern": "^(((a*)*)*)*(){4000000000}$", "minLength": 50});
+    let text = "Lamps are cleaned on Mondays. ".repeat(20_000);
+    for schema in [wide, deep, hopeless, empty] {
+        let mut request = Request {
+            output_schema: Some(schema),
+            max_output_tokens: 1000,
+            ..ask(user(&text))
+        };
+        let call = crate::ToolCall {
+            id: "1".into(),
+            name: "x".into(),
+            arguments: json!({}),
+        };
+        request.messages.push(Message {
+            tool_calls: vec![call],
+            ..Message::text(Role::Assistant, "")
+        });
+        let rows: Vec<Value> = (0..20_000)
+            .map(|n| json!({"f1": n, "text": "Lamps are cleaned on Mondays, says one more line."}))
+            .collect();
+        request
+            .messages
+            .push(Message::tool_result("1", json!(rows).to_string()));
+        // It ends: with an answer or an error, after a bounded amount of work.
+        if let Err(error) = complete(&request) {
+            assert!(error.to_string().starts_with("output-schema: "), "{error}");
+        }
     }
 }
 

@@ -85,11 +85,13 @@ impl<'a> Calls<'a> {
             .iter()
             .map(|tool| self.candidate(tool))
             .collect();
+        let best = candidates.iter().map(|c| c.relevance).max().unwrap_or(0);
         candidates.retain(|c| !c.ways.is_empty());
+        candidates.sort_by_key(|c| Reverse((c.relevance, c.framed)));
         let chosen = if self.facts.rounds == 0 {
             first_round(candidates, self.facts)
         } else {
-            self.later_round(candidates)
+            self.later_round(candidates, best)
         };
         let mut calls: Vec<Call> = Vec::new();
         for candidate in chosen {
@@ -132,19 +134,21 @@ impl<'a> Calls<'a> {
         }
     }
 
-    /// Once there are results: what they feed, and what is wanted and was never called.
-    fn later_round(&self, candidates: Vec<Candidate<'a>>) -> Vec<Candidate<'a>> {
+    /// Once there are results: what they feed, then what is wanted as much and was never called.
+    fn later_round(&self, candidates: Vec<Candidate<'a>>, best: usize) -> Vec<Candidate<'a>> {
         let (fed, plain): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Candidate::fed);
-        let (mut chosen, companions): (Vec<_>, Vec<_>) =
+        // A tool that nobody speaks of is worth a call when it follows a reference to what was
+        // found; that it could take a text is no reason.
+        let (spoken, silent): (Vec<_>, Vec<_>) =
             fed.into_iter().partition(|c| c.relevance + c.framed > 0);
+        let mut chosen = spoken;
         if chosen.is_empty() {
-            chosen.extend(companions.into_iter().take(1));
+            let follows = |c: &Candidate<'_>| c.ways.iter().any(|way| way.referred);
+            chosen.extend(silent.into_iter().find(follows));
         }
-        chosen.sort_by_key(|c| Reverse((c.relevance, c.framed)));
-        let uncalled = plain
-            .into_iter()
-            .filter(|c| c.relevance > 0 && !self.was_called(&c.tool.name));
-        chosen.extend(uncalled);
+        chosen.extend(plain.into_iter().filter(|c| {
+            c.relevance > 0 && c.relevance * 2 >= best && !self.was_called(&c.tool.name)
+        }));
         chosen
     }
 
@@ -208,28 +212,28 @@ impl<'a> Calls<'a> {
     }
 }
 
-/// At first: the tools that the user speaks of; else, for a wish, the one that the author speaks
-/// of, or the first that takes the wish as it is.
+/// At first: the tools that the user speaks of; else, for a wish, those that the author speaks
+/// of; else those that take the wish as it is, since nothing tells them apart.
 fn first_round<'a>(mut candidates: Vec<Candidate<'a>>, facts: &Facts) -> Vec<Candidate<'a>> {
-    candidates.sort_by_key(|c| Reverse((c.relevance, c.framed)));
     let best = candidates.first().map_or(0, |c| c.relevance);
     if best > 0 {
-        candidates.retain(|c| c.relevance > 0 && c.relevance * 2 >= best);
+        candidates.retain(|c| c.relevance * 2 >= best);
         return candidates;
     }
     if facts.goal_words.len() < WISH_WORDS {
         return Vec::new();
     }
-    let takes_something = |c: &Candidate<'_>| {
+    let framed = candidates.first().map_or(0, |c| c.framed);
+    if framed > 0 {
+        candidates.retain(|c| c.framed * 2 >= framed);
+        return candidates;
+    }
+    candidates.retain(|c| {
         c.ways.iter().any(|way| {
             way.value
                 .as_object()
                 .is_some_and(|fields| !fields.is_empty())
         })
-    };
+    });
     candidates
-        .into_iter()
-        .find(|c| c.framed > 0 || takes_something(c))
-        .into_iter()
-        .collect()
 }

@@ -20,10 +20,9 @@ pub(super) fn stems(text: &str) -> Vec<String> {
     let mut word = String::new();
     let mut after_lower = false;
     for c in text.chars().chain([' ']) {
-        if !c.is_alphanumeric() || (after_lower && c.is_uppercase()) {
-            if !word.is_empty() {
-                words.push(std::mem::take(&mut word));
-            }
+        let ends = !c.is_alphanumeric() || (after_lower && c.is_uppercase());
+        if ends && !word.is_empty() {
+            words.push(std::mem::take(&mut word));
         }
         if c.is_alphanumeric() {
             word.extend(c.to_lowercase());
@@ -73,16 +72,18 @@ fn stem(word: &str) -> String {
         }
     }
     // “rotate” and “rotat(ed)”, “plan” and “plann(ing)” meet.
-    if base.len() > 4 {
-        if let Some(shorter) = base.strip_suffix('e') {
-            base = shorter.to_owned();
-        }
+    if base.len() > 4
+        && let Some(shorter) = base.strip_suffix('e')
+    {
+        base = shorter.to_owned();
     }
     let mut ends = base.chars().rev();
-    if let (Some(a), Some(b)) = (ends.next(), ends.next()) {
-        if a == b && !"aeioulsz0123456789".contains(a) && base.len() > 3 {
-            base.pop();
-        }
+    if let (Some(a), Some(b)) = (ends.next(), ends.next())
+        && a == b
+        && !"aeioulsz0123456789".contains(a)
+        && base.len() > 3
+    {
+        base.pop();
     }
     base
 }
@@ -200,8 +201,8 @@ pub(super) fn numbers(text: &str) -> Vec<f64> {
         .collect()
 }
 
-/// What the text gives the name `name`: the word after `name:`, `name =`, `name is`, `name of`
-/// or, for numbers, plain `name`.
+/// What the text gives the name `name`: the one word after `name:`, `name =`, `name is` or
+/// `name of`; or a number right after or before the name.
 pub(super) fn labelled(text: &str, name: &str) -> Option<String> {
     let wanted = stems(name);
     if wanted.is_empty() {
@@ -219,12 +220,29 @@ pub(super) fn labelled(text: &str, name: &str) -> Option<String> {
             bound = true;
             next = after.next();
         }
-        let value = next?.trim_matches(|c: char| !c.is_alphanumeric() && c != '-');
-        if !value.is_empty() && (bound || value.parse::<f64>().is_ok()) {
-            return Some(value.to_owned());
+        // One word that ends there: the first word of a longer text is not the value.
+        let alone = after.next().is_none()
+            || next.is_some_and(|w| w.ends_with(|c: char| !c.is_alphanumeric()));
+        let value = next
+            .map(|w| bare(w))
+            .filter(|value| (bound && alone) || is_number(value));
+        let before = at
+            .checked_sub(1)
+            .and_then(|before| tokens.get(before))
+            .map(|w| bare(w));
+        if let Some(found) = value.or(before.filter(|w| is_number(w))) {
+            return Some(found.to_owned());
         }
     }
     None
+}
+
+fn bare(word: &str) -> &str {
+    word.trim_matches(|c: char| !c.is_alphanumeric() && c != '-')
+}
+
+fn is_number(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_digit() || c == '-') && word.parse::<f64>().is_ok()
 }
 
 /// At most `max` characters of `text`, cut between words where that is possible.
@@ -293,6 +311,8 @@ mod tests {
             Some("metre")
         );
         assert_eq!(labelled("depth matters", "depth"), None);
+        assert_eq!(labelled("give 3 results", "results").as_deref(), Some("3"));
+        assert_eq!(labelled("Question: how is it", "question"), None);
         assert_eq!(
             after_colon("Count: one two\nthree").as_deref(),
             Some("one two")
