@@ -1,1 +1,30 @@
-//! The seam, and every capability behind it.
+//! The seam that every call across the sandbox boundary passes, and everything behind it:
+//! journal, capabilities, the catalogue of active plugins, and executions as trees of invocations.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+pub mod capability;
+mod catalogue;
+mod execution;
+mod guest;
+mod install;
+mod invocation;
+mod journal;
+mod kernel;
+mod loaded;
+mod records;
+mod seam;
+mod tree;
+
+pub use capability::telemetry::{NoTelemetry, Telemetry};
+pub use catalogue::{Active, Catalogue, CollectionEntry, RouteTarget};
+pub use execution::{ExecutionEnd, Run, RunEnd, ToolRun};
+pub use install::{InstallError, InstallRequest, Staged};
+pub use invocation::{Report, ReportResult};
+pub use kernel::{Kernel, KernelError, Settings};
+pub use loaded::{LoadError, Loaded};
+pub use mandate_runtime::Stop;
+pub use records::{RecordChange, RecordError, RecordEditor};
+pub use tree::Halted;

@@ -269,6 +269,58 @@ impl Capabilities {
     }
 }
 
+impl Capabilities {
+    /// What of this goes beyond what `asked` asks for, a sentence each; nothing if it is within.
+    pub fn beyond(&self, asked: &Self) -> Vec<String> {
+        let mut beyond = Vec::new();
+        if let Some(llm) = &self.llm {
+            let wanted = asked.llm.clone().unwrap_or_default();
+            for class in llm.classes.iter().filter(|class| !wanted.classes.contains(class)) {
+                beyond.push(format!("the model class `{class:?}`").to_lowercase());
+            }
+            if llm.max_cost_per_task > wanted.max_cost_per_task {
+                beyond.push(format!(
+                    "model calls for {} per task (it asks for {})",
+                    llm.max_cost_per_task, wanted.max_cost_per_task
+                ));
+            }
+        }
+        if let Some(invoke) = &self.invoke {
+            let wanted = asked.invoke.clone().unwrap_or_default();
+            beyond.extend(outside("the tool", &invoke.tools, &wanted.tools));
+            beyond.extend(outside("the agent", &invoke.agents, &wanted.agents));
+            beyond.extend(outside("tasks of kind", &invoke.tasks, &wanted.tasks));
+        }
+        if let Some(records) = &self.records {
+            let wanted = asked.records.clone().unwrap_or_default();
+            let readable = [wanted.read.clone(), wanted.write.clone()].concat();
+            for name in records.read.iter().filter(|name| !readable.contains(name)) {
+                beyond.push(format!("reading the collection `{name}`"));
+            }
+            for name in records.write.iter().filter(|name| !wanted.write.contains(name)) {
+                beyond.push(format!("writing the collection `{name}`"));
+            }
+        }
+        if self.events && !asked.events {
+            beyond.push("publishing events".to_owned());
+        }
+        for access in self.telemetry.iter().filter(|access| !asked.telemetry.contains(access)) {
+            beyond.push(format!("telemetry access `{access:?}`").to_lowercase());
+        }
+        beyond
+    }
+}
+
+/// Patterns of `granted` that are not covered by `asked`: a name needs a pattern that matches
+/// it, a pattern needs one that is as wide.
+fn outside(what: &str, granted: &[String], asked: &[String]) -> Vec<String> {
+    let covered = |pattern: &String| match pattern.strip_suffix('*') {
+        Some(prefix) => asked.iter().any(|a| a.strip_suffix('*').is_some_and(|a| prefix.starts_with(a))),
+        None => matches(asked, pattern),
+    };
+    granted.iter().filter(|p| !covered(p)).map(|p| format!("{what} `{p}`")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,6 +345,30 @@ mod tests {
         assert!(matches(&patterns, "math.add"));
         assert!(!matches(&patterns, "math.subtract"));
         assert!(!matches(&patterns, "textual.x"));
+    }
+
+    #[test]
+    fn a_grant_within_what_is_asked_for_is_within() {
+        let asked = Capabilities {
+            invoke: Some(InvokeCapability { tools: vec!["text.*".into()], ..Default::default() }),
+            events: true,
+            ..Capabilities::default()
+        };
+        assert!(Capabilities::default().beyond(&asked).is_empty());
+        assert!(asked.beyond(&asked).is_empty());
+        let narrow = Capabilities {
+            invoke: Some(InvokeCapability { tools: vec!["text.slug".into()], ..Default::default() }),
+            ..Capabilities::default()
+        };
+        assert!(narrow.beyond(&asked).is_empty());
+        let wide = Capabilities {
+            invoke: Some(InvokeCapability { tools: vec!["a.b*".into()], ..Default::default() }),
+            records: Some(RecordsCapability { write: vec!["notes".into()], ..Default::default() }),
+            llm: Some(LlmCapability { classes: vec![ModelClass::Smart], ..Default::default() }),
+            telemetry: vec![TelemetryAccess::Write],
+            ..Capabilities::default()
+        };
+        assert_eq!(wide.beyond(&asked).len(), 4, "{:?}", wide.beyond(&asked));
     }
 
     #[test]

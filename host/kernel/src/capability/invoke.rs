@@ -1,0 +1,366 @@
+//! Capability `invoke`: tools, other agents and child tasks, within the guards that follow
+//! the whole chain of causes.
+
+use super::{failed, parse_json, unavailable, At, Capability, Fail, Intent, Performed, Scope};
+use crate::catalogue::Active;
+use crate::guest::{Guest, Told};
+use crate::invocation::{invoke, Call, Report};
+use crate::records::list;
+use crate::seam::Begun;
+use futures::stream::{FuturesOrdered, StreamExt};
+use mandate_plugin::{validate, Validator};
+use mandate_policy::{grant::matches, Refusal};
+use mandate_runtime::bindings::invoke::invoke as wit;
+use mandate_runtime::bindings::types::types::Error;
+use mandate_runtime::End;
+use mandate_store::{NewEvent, Task, TaskError, Write};
+use mandate_types::{
+    Effects, EventKind, GuestKind, InvocationId, Subject, TaskId, Timestamp,
+};
+use serde::Serialize;
+use serde_json::{json, Value};
+use std::sync::Arc;
+
+const INTERFACE: &str = "mandate:invoke/invoke";
+/// How many children of one invocation run at the same time; the rest of an `invoke-many` waits.
+const PARALLEL: usize = 16;
+
+fn refuse(reason: String) -> Refusal {
+    Refusal { capability: "invoke".to_owned(), reason }
+}
+
+fn not_found(what: &str) -> Error {
+    Error::NotFound(what.to_owned())
+}
+
+fn check(what: &str, validator: &Validator, value: &Value) -> Result<(), Error> {
+    validate(validator, value)
+        .map_err(|problems| Error::Invalid(format!("{what}: {}", list(&problems))))
+}
+
+#[derive(Serialize)]
+struct Invoke {
+    call: wit::Call,
+}
+
+impl Capability for Invoke {
+    const INTERFACE: &'static str = INTERFACE;
+    const FUNCTION: &'static str = "invoke";
+    const INTENT: Intent = Intent::Buffered;
+    type Answer = wit::Answer;
+
+    fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
+        let capabilities = &scope.plugin.grant().capabilities;
+        let catalogue = scope.kernel.catalogue();
+        match &self.call {
+            wit::Call::Tool(call) => {
+                capabilities.call_tool(&call.name)?;
+                let Some((active, tool)) = catalogue.tool(&call.name) else { return Ok(()) };
+                let Some(terms) = active.terms(tool) else {
+                    let name = &call.name;
+                    return Err(refuse(format!("the operator has not accepted the tool `{name}`")));
+                };
+                allowed_effects(scope, &call.name, terms.effects)
+            }
+            wit::Call::Agent(call) => {
+                capabilities.call_agent(&call.name)?;
+                let Some(active) = catalogue.plugin(&call.name) else { return Ok(()) };
+                if let Some(circle) = scope.lineage.circle(active.name()) {
+                    return Err(refuse(format!("a circle of delegation: {circle}")));
+                }
+                // An agent writes the host's state.
+                allowed_effects(scope, &call.name, Effects::Internal)
+            }
+        }
+    }
+
+    fn child(&self, at: &At) -> Option<InvocationId> {
+        Some(InvocationId::derived(&at.scope.id, at.sequence, at.index))
+    }
+
+    async fn perform(self, at: At) -> Result<Performed<wit::Answer>, Fail> {
+        let call = prepare(&at, self.call)?;
+        at.scope.lineage.admit_child().map_err(|hit| Fail::End(End::Limit(hit)))?;
+        let report = invoke(at.scope.kernel.clone(), at.scope.tree.clone(), call).await?;
+        match report {
+            Ok(Report { output, summary, .. }) => Ok(Performed::read(wit::Answer {
+                output: output.to_string(),
+                summary: summary.unwrap_or_default(),
+            })),
+            Err(error) => Err(told(error).into()),
+        }
+    }
+}
+
+/// A tool's caller may not have through another what it may not have itself.
+fn allowed_effects(scope: &Scope, name: &str, effects: Effects) -> Result<(), Refusal> {
+    if effects > Effects::Internal {
+        return Err(refuse(format!(
+            "`{name}` has `{effects}` effects outside of the host, which need an approved decision"
+        )));
+    }
+    if effects > scope.ceiling {
+        return Err(refuse(format!(
+            "`{name}` has `{effects}` effects, and its caller is accepted with `{}`",
+            scope.ceiling
+        )));
+    }
+    Ok(())
+}
+
+/// How the caller hears of a child's failure.
+fn told(error: TaskError) -> Error {
+    match error.kind.as_str() {
+        "unavailable" => unavailable(error.message),
+        "invalid" => Error::Invalid(error.message),
+        _ => failed(error.message, error.retryable),
+    }
+}
+
+fn prepare(at: &At, call: wit::Call) -> Result<Call, Error> {
+    let scope = &at.scope;
+    let catalogue = scope.kernel.catalogue();
+    let child = |plugin: Arc<Active>, kind, function: String, title, input, ceiling| Call {
+        id: InvocationId::derived(&scope.id, at.sequence, at.index),
+        parent: Some((scope.id.clone(), at.sequence)),
+        lineage: Some(scope.lineage.clone()),
+        plugin,
+        kind,
+        function,
+        title,
+        task: None,
+        input,
+        ceiling,
+    };
+    match call {
+        wit::Call::Tool(call) => {
+            let missing = || not_found(&format!("the tool `{}`; none of this name is installed", call.name));
+            let (active, tool) = catalogue.tool(&call.name).ok_or_else(missing)?;
+            takes_work(active)?;
+            let arguments = parse_json("arguments", &call.arguments)?;
+            let schemas = active.loaded.tools.get(tool).ok_or_else(missing)?;
+            check("arguments", &schemas.arguments, &arguments)?;
+            let declared = active.terms(tool).map_or(Effects::None, |terms| terms.effects);
+            let ceiling = declared.min(scope.ceiling);
+            let title = String::new();
+            Ok(child(active.clone(), GuestKind::Tool, tool.to_owned(), title, arguments, ceiling))
+        }
+        wit::Call::Agent(call) => {
+            let missing = || not_found(&format!("the agent `{}`; none of this name is installed", call.name));
+            let active = catalogue.plugin(&call.name).ok_or_else(missing)?;
+            takes_work(active)?;
+            let schemas = active.loaded.agent.as_ref().ok_or_else(missing)?;
+            let input = parse_json("input", &call.input)?;
+            check("input", &schemas.input, &input)?;
+            let kinds = active.loaded.manifest.agent.as_ref().map(|agent| agent.kinds.as_slice());
+            let kind = kinds.and_then(<[String]>::first).cloned().unwrap_or_default();
+            Ok(child(active.clone(), GuestKind::Agent, kind, call.title, input, Effects::Internal))
+        }
+    }
+}
+
+fn takes_work(active: &Active) -> Result<(), Error> {
+    if active.takes_work() {
+        Ok(())
+    } else {
+        Err(unavailable(format!("`{}` is quarantined and takes no new work", active.name())))
+    }
+}
+
+#[derive(Serialize)]
+struct Offers;
+
+impl Capability for Offers {
+    const INTERFACE: &'static str = INTERFACE;
+    const FUNCTION: &'static str = "offers";
+    type Answer = Vec<wit::Offer>;
+
+    fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
+        match &scope.plugin.grant().capabilities.invoke {
+            Some(_) => Ok(()),
+            None => Err(refuse("calling tools and agents is not granted".to_owned())),
+        }
+    }
+
+    async fn perform(self, at: At) -> Result<Performed<Vec<wit::Offer>>, Fail> {
+        let granted = at.scope.plugin.grant().capabilities.invoke.clone().unwrap_or_default();
+        let catalogue = at.scope.kernel.catalogue();
+        let mut offers = Vec::new();
+        for active in catalogue.plugins().filter(|active| active.takes_work()) {
+            let name = active.name();
+            if let Some(agent) = active.loaded.description.agent()
+                && matches(&granted.agents, name.as_str())
+                && at.scope.lineage.circle(name).is_none()
+                && at.scope.ceiling >= Effects::Internal
+            {
+                offers.push(wit::Offer {
+                    name: name.to_string(),
+                    is_agent: true,
+                    summary: agent.summary.clone(),
+                    arguments: agent.input.to_string(),
+                });
+            }
+            for tool in active.loaded.tools.keys() {
+                let full = format!("{name}.{tool}");
+                let usable = active
+                    .terms(tool)
+                    .is_some_and(|terms| allowed_effects(&at.scope, &full, terms.effects).is_ok());
+                let described = active.loaded.description.tool(tool);
+                if let Some(described) = described
+                    && usable
+                    && matches(&granted.tools, &full)
+                {
+                    offers.push(wit::Offer {
+                        name: full,
+                        is_agent: false,
+                        summary: described.summary.clone(),
+                        arguments: described.arguments.to_string(),
+                    });
+                }
+            }
+        }
+        offers.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Performed::read(offers))
+    }
+}
+
+#[derive(Serialize)]
+struct Submit {
+    task: wit::NewTask,
+}
+
+impl Capability for Submit {
+    const INTERFACE: &'static str = INTERFACE;
+    const FUNCTION: &'static str = "submit";
+    const EFFECTS: Effects = Effects::Internal;
+    type Answer = String;
+
+    fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
+        scope.plugin.grant().capabilities.submit(&self.task.kind)?;
+        let most = scope.limits.depth;
+        if scope.tree.task_depth >= most {
+            return Err(refuse(format!(
+                "the chain of tasks is {most} deep already; the limit is `depth` = {most} under [limits] in plugin.toml, or in the plugin's grant"
+            )));
+        }
+        Ok(())
+    }
+
+    async fn perform(self, at: At) -> Result<Performed<String>, Fail> {
+        let scope = &at.scope;
+        let new = self.task;
+        let catalogue = scope.kernel.catalogue();
+        let agent = catalogue.agents_for(&new.kind).next().cloned().ok_or_else(|| {
+            not_found(&format!("an agent that accepts tasks of the kind `{}`", new.kind))
+        })?;
+        let input = parse_json("input", &new.input)?;
+        if let Some(schemas) = &agent.loaded.agent {
+            check("input", &schemas.input, &input)?;
+        }
+        let priority = new.priority.unwrap_or(5);
+        if priority > 9 {
+            return Err(Error::Invalid("priority: expected 0 to 9".to_owned()).into());
+        }
+        let subject = match &new.subject {
+            Some(text) => Some(
+                Subject::parse(text).map_err(|e| Error::Invalid(format!("subject: {e}")))?,
+            ),
+            None => scope.tree.subject.clone(),
+        };
+        at.scope.lineage.admit_child().map_err(|hit| Fail::End(End::Limit(hit)))?;
+        let id = TaskId::derived(&scope.id, at.sequence, at.index);
+        let tree = &scope.tree;
+        let now = Timestamp::now();
+        let mut task = Task::new(
+            id.clone(),
+            new.kind,
+            new.title,
+            tree.tenant.clone(),
+            tree.principal.clone(),
+            now,
+        );
+        task.description = new.description;
+        task.input = input;
+        task.priority = priority;
+        task.target = new.target;
+        task.subject = subject;
+        task.assigned_agents = vec![agent.name().clone()];
+        task.parent = tree.task.clone();
+        task.root = tree.task_root.clone().unwrap_or_else(|| id.clone());
+        task.depth = tree.task_depth.saturating_add(1);
+        task.created_in = Some(scope.id.clone());
+        let writes = created(task);
+        Ok(Performed::written(id.to_string(), writes))
+    }
+}
+
+/// The writes that accept a task: the row, and the event by which the host learns to run it.
+pub fn created(task: Task) -> Vec<Write> {
+    let event = NewEvent {
+        time: task.created_at,
+        kind: EventKind::TASK_CREATED.to_owned(),
+        subject: task.subject.clone(),
+        task: Some(task.id.clone()),
+        tenant: task.tenant.clone(),
+        data: json!({
+            "kind": task.kind,
+            "title": task.title,
+            "priority": task.priority,
+            "created_by": task.created_by,
+            "assigned_agents": task.assigned_agents,
+            "parent": task.parent,
+            "by_agent": task.created_in.is_some(),
+        }),
+    };
+    vec![Write::CreateTask(Box::new(task)), Write::Event(Box::new(event))]
+}
+
+impl wit::Host for Guest {
+    async fn offers(&mut self) -> Told<Result<Vec<wit::Offer>, Error>> {
+        self.step(Offers).await
+    }
+
+    async fn invoke(&mut self, call: wit::Call) -> Told<Result<wit::Answer, Error>> {
+        self.step(Invoke { call }).await
+    }
+
+    async fn invoke_many(
+        &mut self,
+        calls: Vec<wit::Call>,
+    ) -> Told<Vec<Result<wit::Answer, Error>>> {
+        let sequence = self.journal.next();
+        let mut answers = Vec::with_capacity(calls.len());
+        let mut waiting = calls.into_iter().zip(0_u32..);
+        loop {
+            // A batch at a time: what is let in is bounded, and answers stay in order.
+            let mut batch = Vec::new();
+            let mut running = FuturesOrdered::new();
+            for (call, index) in waiting.by_ref().take(PARALLEL) {
+                match self.begin(sequence, index, Invoke { call }).await? {
+                    Begun::Answered(answer) => batch.push((index, Some(answer), None)),
+                    Begun::Go { call, at, step } => {
+                        running.push_back(call.perform(at));
+                        batch.push((index, None, step));
+                    }
+                }
+            }
+            if batch.is_empty() {
+                return Ok(answers);
+            }
+            for (index, answered, step) in batch {
+                let answer = match answered {
+                    Some(answer) => answer,
+                    None => {
+                        let Some(performed) = running.next().await else { return Ok(answers) };
+                        self.finish::<Invoke>(sequence, index, step, performed).await?
+                    }
+                };
+                answers.push(answer);
+            }
+        }
+    }
+
+    async fn submit(&mut self, task: wit::NewTask) -> Told<Result<String, Error>> {
+        self.step(Submit { task }).await
+    }
+}

@@ -1,0 +1,224 @@
+//! Capability `llm`: language models by class, through the provider chain.
+
+use super::{parse_json, unavailable, At, Capability, Fail, Intent, Performed, Scope};
+use crate::guest::{Guest, Told};
+use mandate_llm as llm;
+use mandate_policy::{ModelClass, Refusal};
+use mandate_runtime::bindings::llm::llm as wit;
+use mandate_runtime::bindings::types::types::{Error, Outage};
+use mandate_types::MicroUsd;
+use serde::Serialize;
+
+const INTERFACE: &str = "mandate:llm/llm";
+
+/// Nobody may be asked whose worst case is unknown, or more than what the task may still cost.
+fn affordable(scope: &Scope, class: ModelClass, worst: Option<MicroUsd>) -> Result<(), Fail> {
+    let Some(worst) = worst else {
+        return Err(unavailable("the price of the model is not known").into());
+    };
+    let granted = scope.plugin.grant().capabilities.llm(class).map_err(super::denied)?;
+    let most = granted.max_cost_per_task;
+    if scope.tree.cost().saturating_add(worst.0) > most.0 {
+        return Err(Error::BudgetExhausted(None).into());
+    }
+    Ok(())
+}
+
+impl From<llm::LlmError> for Fail {
+    fn from(error: llm::LlmError) -> Self {
+        Self::Answer(match error {
+            llm::LlmError::Invalid(reason) => Error::Invalid(reason),
+            llm::LlmError::Unavailable { reason, retry_after } => Error::Unavailable(Outage {
+                reason,
+                retry_after_ms: retry_after.map(|d| d.as_millis().try_into().unwrap_or(u64::MAX)),
+            }),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Complete {
+    request: wit::Request,
+}
+
+impl Capability for Complete {
+    const INTERFACE: &'static str = INTERFACE;
+    const FUNCTION: &'static str = "complete";
+    const INTENT: Intent = Intent::Buffered;
+    type Answer = wit::Response;
+
+    fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
+        let class = match self.request.class {
+            wit::ModelClass::Fast => ModelClass::Fast,
+            wit::ModelClass::Smart => ModelClass::Smart,
+            wit::ModelClass::Embed => ModelClass::Embed,
+        };
+        scope.plugin.grant().capabilities.llm(class).map(drop)
+    }
+
+    async fn perform(self, at: At) -> Result<Performed<wit::Response>, Fail> {
+        let request = request(self.request)?;
+        let models = at.scope.kernel.models();
+        let class = match request.class {
+            llm::ModelClass::Fast => ModelClass::Fast,
+            llm::ModelClass::Smart => ModelClass::Smart,
+            llm::ModelClass::Embed => ModelClass::Embed,
+        };
+        let worst = models.worst_case(&request);
+        affordable(&at.scope, class, worst)?;
+        if worst != Some(MicroUsd::ZERO) {
+            // What may cost money is on disk as intended before anybody is asked.
+            at.scope.tree.flush().await?;
+        }
+        let response = models.complete(&request).await?;
+        let cost = response.cost;
+        Ok(Performed { answer: answer(response), writes: Vec::new(), cost })
+    }
+}
+
+#[derive(Serialize)]
+struct Embed {
+    texts: Vec<String>,
+}
+
+impl Capability for Embed {
+    const INTERFACE: &'static str = INTERFACE;
+    const FUNCTION: &'static str = "embed";
+    const INTENT: Intent = Intent::Buffered;
+    type Answer = wit::Embeddings;
+
+    fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
+        scope.plugin.grant().capabilities.llm(ModelClass::Embed).map(drop)
+    }
+
+    async fn perform(self, at: At) -> Result<Performed<wit::Embeddings>, Fail> {
+        let models = at.scope.kernel.models();
+        let worst = models.worst_case_embed(&self.texts);
+        affordable(&at.scope, ModelClass::Embed, worst)?;
+        if worst != Some(MicroUsd::ZERO) {
+            at.scope.tree.flush().await?;
+        }
+        let embeddings = models.embed(&self.texts).await?;
+        let cost = embeddings.cost;
+        let answer = wit::Embeddings {
+            vectors: embeddings.vectors,
+            usage: usage(embeddings.usage),
+            cost: cost.0,
+            provider: embeddings.provider,
+            model: embeddings.model,
+            simulated: embeddings.simulated,
+        };
+        Ok(Performed { answer, writes: Vec::new(), cost })
+    }
+}
+
+fn request(request: wit::Request) -> Result<llm::Request, Error> {
+    let tools = request
+        .tools
+        .into_iter()
+        .map(|tool| {
+            Ok(llm::ToolSpec {
+                parameters: parse_json(&format!("tool `{}`, parameters", tool.name), &tool.parameters)?,
+                name: tool.name,
+                description: tool.description,
+            })
+        })
+        .collect::<Result<_, Error>>()?;
+    let messages = request.messages.into_iter().map(message).collect::<Result<_, Error>>()?;
+    let output_schema =
+        request.output_schema.map(|text| parse_json("output-schema", &text)).transpose()?;
+    Ok(llm::Request {
+        class: match request.class {
+            wit::ModelClass::Fast => llm::ModelClass::Fast,
+            wit::ModelClass::Smart => llm::ModelClass::Smart,
+            wit::ModelClass::Embed => llm::ModelClass::Embed,
+        },
+        messages,
+        tools,
+        tool_choice: match request.tool_choice {
+            wit::ToolChoice::Auto => llm::ToolChoice::Auto,
+            wit::ToolChoice::None => llm::ToolChoice::None,
+            wit::ToolChoice::Required => llm::ToolChoice::Required,
+            wit::ToolChoice::Tool(name) => llm::ToolChoice::Tool(name),
+        },
+        output_schema,
+        max_output_tokens: request.max_output_tokens,
+        temperature: request.temperature,
+        stop: request.stop,
+    })
+}
+
+fn message(message: wit::Message) -> Result<llm::Message, Error> {
+    let tool_calls = message
+        .tool_calls
+        .into_iter()
+        .map(|call| {
+            Ok(llm::ToolCall {
+                arguments: parse_json(&format!("tool call `{}`, arguments", call.id), &call.arguments)?,
+                id: call.id,
+                name: call.name,
+            })
+        })
+        .collect::<Result<_, Error>>()?;
+    Ok(llm::Message {
+        role: match message.role {
+            wit::Role::System => llm::Role::System,
+            wit::Role::User => llm::Role::User,
+            wit::Role::Assistant => llm::Role::Assistant,
+            wit::Role::Tool => llm::Role::Tool,
+        },
+        text: message.text,
+        tool_calls,
+        tool_call_id: message.tool_call_id,
+    })
+}
+
+fn usage(usage: llm::Usage) -> wit::Usage {
+    wit::Usage {
+        input_tokens: usage.input_tokens,
+        cached_tokens: usage.cached_tokens,
+        output_tokens: usage.output_tokens,
+        reasoning_tokens: usage.reasoning_tokens,
+    }
+}
+
+fn answer(response: llm::Response) -> wit::Response {
+    let message = response.message;
+    wit::Response {
+        message: wit::Message {
+            role: wit::Role::Assistant,
+            text: message.text,
+            tool_calls: message
+                .tool_calls
+                .into_iter()
+                .map(|call| wit::ToolCall {
+                    id: call.id,
+                    name: call.name,
+                    arguments: call.arguments.to_string(),
+                })
+                .collect(),
+            tool_call_id: message.tool_call_id,
+        },
+        finish: match response.finish {
+            llm::Finish::Stop => wit::Finish::Stop,
+            llm::Finish::ToolCalls => wit::Finish::ToolCalls,
+            llm::Finish::Length => wit::Finish::Length,
+            llm::Finish::Filtered => wit::Finish::Filtered,
+        },
+        usage: usage(response.usage),
+        cost: response.cost.0,
+        provider: response.provider,
+        model: response.model,
+        simulated: response.simulated,
+    }
+}
+
+impl wit::Host for Guest {
+    async fn complete(&mut self, request: wit::Request) -> Told<Result<wit::Response, Error>> {
+        self.step(Complete { request }).await
+    }
+
+    async fn embed(&mut self, texts: Vec<String>) -> Told<Result<wit::Embeddings, Error>> {
+        self.step(Embed { texts }).await
+    }
+}

@@ -1,0 +1,181 @@
+//! What a plugin may ask the host for: one file per WIT import, all of one shape. Each
+//! function is a type that holds its arguments and implements [`Capability`]; each file ends
+//! with the generated `Host` trait, which only passes the arguments to the seam.
+
+pub mod events;
+pub mod invoke;
+pub mod llm;
+pub mod records;
+pub mod system;
+pub mod telemetry;
+
+use crate::kernel::Kernel;
+use crate::loaded::Loaded;
+use crate::catalogue::Active;
+use crate::tree::{Halted, Lineage, Tree};
+use mandate_policy::Refusal;
+use mandate_runtime::bindings::types::types::{Denial, Error, Failure, Outage};
+use mandate_runtime::End;
+use mandate_store::{StoreError, Write};
+use mandate_types::{Effects, GuestKind, InvocationId, Limits, MicroUsd};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use std::future::Future;
+use std::sync::Arc;
+
+/// Who asks: what is fixed for the whole of an invocation.
+pub struct Scope {
+    /// The host.
+    pub kernel: Arc<Kernel>,
+    /// The execution.
+    pub tree: Arc<Tree>,
+    /// The invocation and those above it.
+    pub lineage: Arc<Lineage>,
+    /// The invocation.
+    pub id: InvocationId,
+    /// The installed plugin, with its grant as it was at the start.
+    pub plugin: Arc<Active>,
+    /// The component, pinned.
+    pub loaded: Arc<Loaded>,
+    /// Agent or tool.
+    pub kind: GuestKind,
+    /// The gravest class of effects that this invocation may have.
+    pub ceiling: Effects,
+    /// Pinned at the start.
+    pub limits: Limits,
+}
+
+/// One call: who asks, and which step it is.
+pub struct At {
+    /// Who asks.
+    pub scope: Arc<Scope>,
+    /// The step's number.
+    pub sequence: u64,
+    /// Its place within an `invoke-many`.
+    pub index: u32,
+}
+
+/// When the intent of a call is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    /// Not at all: asking again is the same.
+    None,
+    /// With the next commit.
+    Buffered,
+    /// On disk before the call is made.
+    Committed,
+}
+
+/// What a call came to.
+pub struct Performed<T> {
+    /// What the guest is told.
+    pub answer: T,
+    /// What is committed together with the answered step.
+    pub writes: Vec<Write>,
+    /// What it cost.
+    pub cost: MicroUsd,
+}
+
+impl<T> Performed<T> {
+    /// An answer that writes nothing and costs nothing.
+    pub fn read(answer: T) -> Self {
+        Self { answer, writes: Vec::new(), cost: MicroUsd::ZERO }
+    }
+
+    /// An answer that holds once `writes` are committed with it.
+    pub fn written(answer: T, writes: Vec<Write>) -> Self {
+        Self { answer, writes, cost: MicroUsd::ZERO }
+    }
+}
+
+/// Why a call has no answer of its own.
+pub enum Fail {
+    /// The guest is told.
+    Answer(Error),
+    /// The guest is stopped: a limit.
+    End(End),
+    /// The execution cannot go on here.
+    Halt(Halted),
+}
+
+impl From<Error> for Fail {
+    fn from(error: Error) -> Self {
+        Self::Answer(error)
+    }
+}
+
+impl From<Halted> for Fail {
+    fn from(halted: Halted) -> Self {
+        Self::Halt(halted)
+    }
+}
+
+impl From<StoreError> for Fail {
+    /// A question that the guest put wrongly is answered; a database that is away is not its fault.
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Cursor | StoreError::Query(_) => {
+                Self::Answer(Error::Invalid(error.to_string()))
+            }
+            other => Self::Halt(other.into()),
+        }
+    }
+}
+
+/// One function of one import.
+pub trait Capability: Serialize + Send + Sync + Sized {
+    /// `mandate:records/records`
+    const INTERFACE: &'static str;
+    /// `create`
+    const FUNCTION: &'static str;
+    /// The class of this call, fixed by the host.
+    const EFFECTS: Effects = Effects::None;
+    /// When its intent is written.
+    const INTENT: Intent = Intent::None;
+    /// What the guest gets.
+    type Answer: Serialize + DeserializeOwned + Send;
+
+    /// Whether the plugin's grant allows it.
+    ///
+    /// # Errors
+    /// [`Refusal`], which the guest gets as `denied`.
+    fn granted(&self, scope: &Scope) -> Result<(), Refusal>;
+
+    /// The invocation that this call makes.
+    fn child(&self, _at: &At) -> Option<InvocationId> {
+        None
+    }
+
+    /// Does it. Internal writes are returned, not done: the seam commits them with the answer.
+    fn perform(
+        self,
+        at: At,
+    ) -> impl Future<Output = Result<Performed<Self::Answer>, Fail>> + Send;
+}
+
+/// What a guest is told of a refusal.
+pub fn denied(refusal: Refusal) -> Error {
+    Error::Denied(Denial { capability: refusal.capability, reason: refusal.reason })
+}
+
+/// What a guest is told when something behind the host does not answer.
+pub fn unavailable(reason: impl Into<String>) -> Error {
+    Error::Unavailable(Outage { reason: reason.into(), retry_after_ms: None })
+}
+
+/// What a guest is told when whom it called did not answer.
+pub fn failed(message: impl Into<String>, retryable: bool) -> Error {
+    Error::Failed(Failure { message: message.into(), retryable })
+}
+
+impl mandate_runtime::bindings::types::types::Host for crate::guest::Guest {}
+
+/// JSON text from a guest, parsed; `what` names it in the error.
+///
+/// # Errors
+/// `invalid`, with the place of the mistake.
+pub fn parse_json(what: &str, text: &str) -> Result<serde_json::Value, Error> {
+    serde_json::from_str(text).map_err(|error| {
+        Error::Invalid(format!("{what} is not JSON: {error}"))
+    })
+}

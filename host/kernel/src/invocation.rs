@@ -1,0 +1,370 @@
+//! One call of one guest: from its row in the journal to its end, new or resumed.
+
+use crate::capability::Scope;
+use crate::catalogue::Active;
+use crate::guest::Guest;
+use crate::journal::Journal;
+use crate::kernel::Kernel;
+use crate::loaded::Loaded;
+use crate::records::list;
+use crate::tree::{Halted, Lineage, Tree};
+use futures::future::BoxFuture;
+use futures::FutureExt;
+use mandate_plugin::{validate, Validator};
+use mandate_runtime::bindings::types::types::Error;
+use mandate_runtime::bindings::{agent_export, tool_export};
+use mandate_runtime::{End, Ended};
+use mandate_store::{Ending, Invocation, NewEvent, Task, TaskError, Write};
+use mandate_types::{
+    Effects, EventKind, GuestKind, InvocationId, InvocationStatus, Limits, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{json, Value};
+use std::sync::Arc;
+
+/// What a guest answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The report's output, or the tool's result.
+    pub output: Value,
+    /// For people; agents only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// The agent's own judgement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<f64>,
+}
+
+/// How a guest ended.
+pub type ReportResult = Result<Report, TaskError>;
+
+/// What is to be called, and by whom.
+pub struct Call {
+    /// The invocation's id.
+    pub id: InvocationId,
+    /// Who calls, at which step; none at the root.
+    pub parent: Option<(InvocationId, u64)>,
+    /// The caller and those above it.
+    pub lineage: Option<Arc<Lineage>>,
+    /// Whom.
+    pub plugin: Arc<Active>,
+    /// Agent or tool.
+    pub kind: GuestKind,
+    /// The tool's short name, or the kind of the task.
+    pub function: String,
+    /// What it is about, for an agent.
+    pub title: String,
+    /// The task, at the root of its execution.
+    pub task: Option<Arc<Task>>,
+    /// Arguments or input; validated.
+    pub input: Value,
+    /// The gravest class of effects that it may have.
+    pub ceiling: Effects,
+}
+
+/// Runs a call to its end. A call that ended before is not run again: its journal answers.
+pub fn invoke(
+    kernel: Arc<Kernel>,
+    tree: Arc<Tree>,
+    call: Call,
+) -> BoxFuture<'static, Result<ReportResult, Halted>> {
+    async move {
+        if tree.resumed
+            && let Some(known) = kernel.store().invocation(&call.id).await?
+        {
+            return resume(kernel, tree, call, known).await;
+        }
+        start(kernel, tree, call).await
+    }
+    .boxed()
+}
+
+async fn start(
+    kernel: Arc<Kernel>,
+    tree: Arc<Tree>,
+    call: Call,
+) -> Result<ReportResult, Halted> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| {
+        Halted::Store(mandate_store::StoreError::Unavailable(format!("no randomness: {error}")))
+    })?;
+    let limits = call.plugin.grant().limits.clone();
+    let lineage = Arc::new(Lineage::new(
+        call.plugin.name().clone(),
+        call.kind,
+        &limits,
+        call.lineage.clone(),
+    ));
+    let loaded = call.plugin.loaded.clone();
+    let row = Invocation {
+        id: call.id.clone(),
+        execution: tree.execution.clone(),
+        task: tree.task.clone(),
+        parent: call.parent.as_ref().map(|(id, _)| id.clone()),
+        parent_step: call.parent.as_ref().map(|(_, step)| *step),
+        depth: lineage.depth,
+        kind: call.kind,
+        plugin: call.plugin.name().clone(),
+        digest: loaded.digest.clone(),
+        function: call.function.clone(),
+        input: call.input.clone(),
+        tenant: tree.tenant.clone(),
+        principal: tree.principal.clone(),
+        subject: tree.subject.clone(),
+        grant_generation: call.plugin.grant().generation,
+        limits: limits.clone(),
+        seed: seed.to_vec(),
+        status: InvocationStatus::Running,
+        result: None,
+        error: None,
+        started_at: Timestamp::now(),
+        ended_at: None,
+        steps: 0,
+        peak_memory_bytes: 0,
+        cost_micro_usd: Default::default(),
+    };
+    let started_at = row.started_at;
+    let mut writes = vec![Write::StartInvocation(Box::new(row))];
+    writes.extend(agent_event(&tree, &call, EventKind::AGENT_STARTED, json!({})));
+    tree.push(writes).await?;
+    let journal = Journal::new(started_at, Vec::new());
+    run(kernel, tree, call, Pinned { loaded, limits, lineage, seed }, journal).await
+}
+
+async fn resume(
+    kernel: Arc<Kernel>,
+    tree: Arc<Tree>,
+    call: Call,
+    known: Invocation,
+) -> Result<ReportResult, Halted> {
+    match known.status {
+        InvocationStatus::Succeeded => {
+            let report = known.result.and_then(|value| serde_json::from_value(value).ok());
+            return report.map(Ok).ok_or_else(|| {
+                Halted::Store(mandate_store::StoreError::Corrupt(format!(
+                    "{} has no readable result",
+                    known.id
+                )))
+            });
+        }
+        InvocationStatus::Running | InvocationStatus::Waiting => {}
+        _ => return Ok(Err(known.error.unwrap_or_else(|| failure("failed", "it failed", false)))),
+    }
+    let loaded = match kernel.load(&known.digest).await {
+        Ok(loaded) => loaded,
+        Err(crate::kernel::PluginLoadError::Store(error)) => return Err(error.into()),
+        Err(error) => {
+            let message = format!("the version it ran under cannot be loaded: {error}");
+            return Ok(Err(failure("blocked", &message, false)));
+        }
+    };
+    let recorded = kernel.store().steps(&known.id).await?;
+    let lineage = Arc::new(Lineage::new(
+        known.plugin.clone(),
+        known.kind,
+        &known.limits,
+        call.lineage.clone(),
+    ));
+    let seed = <[u8; 32]>::try_from(known.seed.as_slice()).unwrap_or_default();
+    let journal = Journal::new(known.started_at, recorded);
+    run(kernel, tree, call, Pinned { loaded, limits: known.limits, lineage, seed }, journal).await
+}
+
+/// What stays as it was at the start, whatever happens to the installation meanwhile.
+struct Pinned {
+    loaded: Arc<Loaded>,
+    limits: Limits,
+    lineage: Arc<Lineage>,
+    seed: [u8; 32],
+}
+
+async fn run(
+    kernel: Arc<Kernel>,
+    tree: Arc<Tree>,
+    call: Call,
+    pinned: Pinned,
+    journal: Journal,
+) -> Result<ReportResult, Halted> {
+    let Pinned { loaded, limits, lineage, seed } = pinned;
+    let scope = Arc::new(Scope {
+        kernel: kernel.clone(),
+        tree: tree.clone(),
+        lineage,
+        id: call.id.clone(),
+        plugin: call.plugin.clone(),
+        loaded: loaded.clone(),
+        kind: call.kind,
+        ceiling: call.ceiling,
+        limits: limits.clone(),
+    });
+    let guest = Guest::new(scope, journal, seed);
+    let stop = tree.stop.clone();
+    let runtime = kernel.runtime();
+    let settings = call.plugin.installation.settings.to_string();
+    let (ended, result) = match call.kind {
+        GuestKind::Agent => {
+            let task = agent_task(&tree, &call, settings);
+            let Ended { outcome, host, peak_memory_bytes, .. } =
+                runtime.run_agent(&loaded.component, guest, &limits, stop, task).await;
+            let output = loaded.agent.as_ref().map(|agent| &agent.output);
+            let result = outcome.map(|answer| {
+                answer.map_err(told).and_then(|report| {
+                    Ok(Report {
+                        output: checked("report", output, &report.output)?,
+                        summary: Some(report.summary),
+                        quality: report.quality.filter(|q| q.is_finite()).map(|q| q.clamp(0.0, 1.0)),
+                    })
+                })
+            });
+            ((host, peak_memory_bytes), result)
+        }
+        GuestKind::Tool => {
+            let request = tool_export::Request {
+                name: call.function.clone(),
+                arguments: call.input.to_string(),
+                tenant: tree.tenant.to_string(),
+                task: tree.task.as_ref().map(ToString::to_string),
+                subject: tree.subject.as_ref().map(ToString::to_string),
+                settings,
+            };
+            let Ended { outcome, host, peak_memory_bytes, .. } =
+                runtime.call_tool(&loaded.component, guest, &limits, stop, request).await;
+            let schema = loaded.tools.get(&call.function).map(|tool| &tool.result);
+            let result = outcome.map(|answer| {
+                answer.map_err(told).and_then(|text| {
+                    let output = checked("result", schema, &text)?;
+                    Ok(Report { output, summary: None, quality: None })
+                })
+            });
+            ((host, peak_memory_bytes), result)
+        }
+    };
+    let (mut guest, peak_memory_bytes) = ended;
+    if let Some(halted) = guest.halted {
+        return Err(halted);
+    }
+    if let (Ok(_), Some(left)) = (&result, guest.journal.left()) {
+        return Err(Halted::Diverged {
+            invocation: call.id.to_string(),
+            sequence: left.sequence,
+            recorded: format!("{} {}", left.interface, left.function),
+            asked: "to end".to_owned(),
+        });
+    }
+    let (status, report) = conclude(result);
+    let ending = Ending {
+        status,
+        result: report.as_ref().ok().and_then(|r| serde_json::to_value(r).ok()),
+        error: report.as_ref().err().cloned(),
+        ended_at: Timestamp::now(),
+        steps: guest.journal.steps(),
+        peak_memory_bytes,
+        cost_micro_usd: guest.cost,
+    };
+    let mut writes = guest.take_lines();
+    writes.push(Write::EndInvocation { id: call.id.clone(), ending: Box::new(ending) });
+    let how = json!({
+        "status": status,
+        "summary": report.as_ref().ok().and_then(|r| r.summary.clone()),
+        "error": report.as_ref().err(),
+    });
+    writes.extend(agent_event(&tree, &call, EventKind::AGENT_COMPLETED, how));
+    tree.push(writes).await?;
+    Ok(report)
+}
+
+fn agent_task(tree: &Tree, call: &Call, settings: String) -> agent_export::Task {
+    let task = call.task.as_deref();
+    agent_export::Task {
+        id: tree.task.as_ref().map(ToString::to_string).unwrap_or_default(),
+        kind: call.function.clone(),
+        title: call.title.clone(),
+        description: task.map(|t| t.description.clone()).unwrap_or_default(),
+        target: task.and_then(|t| t.target.clone()),
+        priority: task.map_or(5, |t| t.priority),
+        input: call.input.to_string(),
+        session: task.and_then(|t| t.session.clone()),
+        subject: tree.subject.as_ref().map(ToString::to_string),
+        tenant: tree.tenant.to_string(),
+        attempt: task.map_or(1, |t| t.attempts),
+        settings,
+    }
+}
+
+fn agent_event(
+    tree: &Tree,
+    call: &Call,
+    kind: &str,
+    mut data: Value,
+) -> Option<Write> {
+    if call.kind != GuestKind::Agent {
+        return None;
+    }
+    if let Some(fields) = data.as_object_mut() {
+        fields.insert("agent".to_owned(), json!(call.plugin.name()));
+        fields.insert("invocation".to_owned(), json!(call.id));
+        fields.insert("execution".to_owned(), json!(tree.execution));
+    }
+    Some(Write::Event(Box::new(NewEvent {
+        time: Timestamp::now(),
+        kind: kind.to_owned(),
+        subject: tree.subject.clone(),
+        task: tree.task.clone(),
+        tenant: tree.tenant.clone(),
+        data,
+    })))
+}
+
+fn failure(kind: &str, message: &str, retryable: bool) -> TaskError {
+    TaskError { kind: kind.to_owned(), message: message.to_owned(), retryable }
+}
+
+/// What a guest answered, if that is what its own schema says.
+fn checked(what: &str, schema: Option<&Validator>, text: &str) -> Result<Value, TaskError> {
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        failure("invalid_answer", &format!("its {what} is not JSON: {error}"), false)
+    })?;
+    if let Some(schema) = schema {
+        validate(schema, &value).map_err(|problems| {
+            let message =
+                format!("its {what} is not what its own schema says: {}", list(&problems));
+            failure("invalid_answer", &message, false)
+        })?;
+    }
+    Ok(value)
+}
+
+/// An error that the guest itself ended with.
+fn told(error: Error) -> TaskError {
+    match error {
+        Error::Denied(denial) => {
+            failure("denied", &format!("{}: {}", denial.capability, denial.reason), false)
+        }
+        Error::BudgetExhausted(_) => {
+            failure("budget_exhausted", "the budget is exhausted", false)
+        }
+        Error::Invalid(reason) => failure("invalid", &reason, false),
+        Error::Unavailable(outage) => failure("unavailable", &outage.reason, true),
+        Error::NotFound(what) => failure("not_found", &format!("there is no {what}"), false),
+        Error::Conflict(reason) => failure("conflict", &reason, true),
+        Error::Interrupted(reason) => failure("interrupted", &reason, true),
+        Error::Failed(f) => failure("failed", &f.message, f.retryable),
+    }
+}
+
+fn conclude(result: Result<ReportResult, End>) -> (InvocationStatus, ReportResult) {
+    match result {
+        Ok(Ok(report)) => (InvocationStatus::Succeeded, Ok(report)),
+        Ok(Err(error)) => (InvocationStatus::Failed, Err(error)),
+        Err(End::Limit(hit)) => {
+            (InvocationStatus::Failed, Err(failure("limit", &hit.to_string(), false)))
+        }
+        Err(End::Trap(message)) => (InvocationStatus::Failed, Err(failure("trap", &message, false))),
+        Err(End::Full(message)) => {
+            (InvocationStatus::Failed, Err(failure("unavailable", &message, true)))
+        }
+        Err(End::Stopped(reason)) => {
+            (InvocationStatus::Cancelled, Err(failure("cancelled", &reason, false)))
+        }
+    }
+}

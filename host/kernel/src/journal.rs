@@ -1,0 +1,134 @@
+//! One invocation's place in its journal: what is recorded, how far the guest is, and what
+//! it may still use.
+
+use mandate_store::Step;
+use mandate_types::{LimitHit, LimitName, Limits, Timestamp};
+use std::collections::BTreeMap;
+
+/// How far the guest's clock goes on with each reading, in microseconds.
+const TICK: i64 = 1;
+
+/// Where an invocation is in its journal.
+pub struct Journal {
+    recorded: BTreeMap<(u64, u32), Step>,
+    sequence: u64,
+    steps: u64,
+    bytes: u64,
+    log_bytes: u64,
+    clock: Timestamp,
+}
+
+impl Journal {
+    /// The journal of an invocation that started at `started`, with the steps already recorded.
+    pub fn new(started: Timestamp, recorded: Vec<Step>) -> Self {
+        Self {
+            recorded: recorded.into_iter().map(|s| ((s.sequence, s.index), s)).collect(),
+            sequence: 0,
+            steps: 0,
+            bytes: 0,
+            log_bytes: 0,
+            clock: started,
+        }
+    }
+
+    /// The number of the next call.
+    pub fn next(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    /// Counts a call with so many bytes of arguments.
+    ///
+    /// # Errors
+    /// The limit that it exceeds.
+    pub fn count_step(&mut self, limits: &Limits, argument_bytes: usize) -> Result<(), LimitHit> {
+        self.steps += 1;
+        if self.steps > limits.steps {
+            return Err(LimitHit { limit: LimitName::Steps, value: limits.steps });
+        }
+        self.count_bytes(limits, argument_bytes)
+    }
+
+    /// Counts bytes that go into the journal.
+    ///
+    /// # Errors
+    /// The limit that they exceed.
+    pub fn count_bytes(&mut self, limits: &Limits, bytes: usize) -> Result<(), LimitHit> {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        if self.bytes > limits.journal_bytes {
+            return Err(LimitHit { limit: LimitName::JournalBytes, value: limits.journal_bytes });
+        }
+        Ok(())
+    }
+
+    /// Counts bytes that go into the plugin's log.
+    ///
+    /// # Errors
+    /// The limit that they exceed.
+    pub fn count_log(&mut self, limits: &Limits, bytes: usize) -> Result<(), LimitHit> {
+        // An empty line costs something too, or a loop of them would be free.
+        self.log_bytes = self.log_bytes.saturating_add(bytes as u64 + 16);
+        if self.log_bytes > limits.log_bytes {
+            return Err(LimitHit { limit: LimitName::LogBytes, value: limits.log_bytes });
+        }
+        Ok(())
+    }
+
+    /// The recorded step of this number, if there is one.
+    pub fn recorded(&mut self, sequence: u64, index: u32) -> Option<Step> {
+        self.recorded.remove(&(sequence, index))
+    }
+
+    /// A recorded step that the guest has not asked for yet.
+    pub fn left(&self) -> Option<&Step> {
+        self.recorded.values().next()
+    }
+
+    /// Whether the guest is still where it was before: nothing that it says is new.
+    pub fn replaying(&self) -> bool {
+        !self.recorded.is_empty()
+    }
+
+    /// How many calls were made.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The guest learned something at this time.
+    pub fn answered_at(&mut self, time: Timestamp) {
+        self.clock = self.clock.max(time);
+    }
+
+    /// The guest's clock: the last answer's time, and a tick for each reading.
+    pub fn now(&mut self) -> Timestamp {
+        self.clock = Timestamp::from_micros(self.clock.micros().saturating_add(TICK));
+        self.clock
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_never_goes_back() {
+        let mut journal = Journal::new(Timestamp::from_micros(100), Vec::new());
+        let first = journal.now();
+        journal.answered_at(Timestamp::from_micros(50));
+        assert!(journal.now() > first);
+        journal.answered_at(Timestamp::from_micros(500));
+        assert_eq!(journal.now(), Timestamp::from_micros(501));
+    }
+
+    #[test]
+    fn each_limit_names_itself() {
+        let limits =
+            Limits { steps: 1, journal_bytes: 10, log_bytes: 40, ..Limits::default() };
+        let mut journal = Journal::new(Timestamp::default(), Vec::new());
+        assert!(journal.count_step(&limits, 5).is_ok());
+        assert_eq!(journal.count_step(&limits, 0).unwrap_err().limit, LimitName::Steps);
+        assert_eq!(journal.count_bytes(&limits, 6).unwrap_err().limit, LimitName::JournalBytes);
+        assert!(journal.count_log(&limits, 0).is_ok());
+        assert_eq!(journal.count_log(&limits, 20).unwrap_err().limit, LimitName::LogBytes);
+    }
+}

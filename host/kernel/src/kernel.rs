@@ -1,0 +1,154 @@
+//! The host without its front doors: store, runtime, models and catalogue in one place.
+
+use crate::capability::telemetry::Telemetry;
+use crate::catalogue::{Active, Catalogue};
+use crate::guest::Guest;
+use crate::loaded::{LoadError, Loaded};
+use mandate_llm::Chain;
+use mandate_plugin::Package;
+use mandate_runtime::{Runtime, RuntimeError};
+use mandate_store::{SharedStore, StoreError};
+use mandate_types::Digest;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+
+/// Why the host cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine that runs guests.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
+
+/// What the kernel is made of.
+pub struct Settings {
+    /// Everything that is kept.
+    pub store: SharedStore,
+    /// How guests are run.
+    pub runtime: mandate_runtime::Settings,
+    /// Who answers model calls.
+    pub models: Chain,
+    /// Where telemetry is kept.
+    pub telemetry: Arc<dyn Telemetry>,
+}
+
+/// The host without its front doors.
+pub struct Kernel {
+    store: SharedStore,
+    runtime: Runtime<Guest>,
+    models: Chain,
+    telemetry: Arc<dyn Telemetry>,
+    catalogue: RwLock<Arc<Catalogue>>,
+    loaded: Mutex<HashMap<Digest, Weak<Loaded>>>,
+    /// Held by whoever replaces the catalogue.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+}
+
+impl Kernel {
+    /// Starts the kernel and loads what is installed. A plugin that does not load any more is
+    /// left out and logged: one broken plugin does not keep the host down.
+    ///
+    /// # Errors
+    /// [`KernelError`] when the database or the engine do not start.
+    pub async fn open(settings: Settings) -> Result<Arc<Self>, KernelError> {
+        let runtime = Runtime::new(settings.runtime)?;
+        let kernel = Arc::new(Self {
+            store: settings.store,
+            runtime,
+            models: settings.models,
+            telemetry: settings.telemetry,
+            catalogue: RwLock::default(),
+            loaded: Mutex::default(),
+            changing: tokio::sync::Mutex::new(()),
+        });
+        let mut plugins = BTreeMap::new();
+        for installation in kernel.store.installations().await? {
+            match kernel.load(&installation.digest).await {
+                Ok(loaded) => {
+                    let name = installation.name.clone();
+                    plugins.insert(name, Arc::new(Active { installation, loaded }));
+                }
+                Err(error) => {
+                    tracing::error!(plugin = %installation.name, %error, "an installed plugin does not load; its work waits until it is installed again");
+                }
+            }
+        }
+        let collections = kernel.store.collections().await?;
+        kernel.replace(Catalogue::new(plugins, collections));
+        Ok(kernel)
+    }
+
+    /// Everything that is kept.
+    pub fn store(&self) -> &SharedStore {
+        &self.store
+    }
+
+    /// Who runs guests.
+    pub(crate) fn runtime(&self) -> &Runtime<Guest> {
+        &self.runtime
+    }
+
+    /// Who answers model calls.
+    pub fn models(&self) -> &Chain {
+        &self.models
+    }
+
+    /// Where telemetry is kept.
+    pub fn telemetry(&self) -> &Arc<dyn Telemetry> {
+        &self.telemetry
+    }
+
+    /// What is active now.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn replace(&self, catalogue: Catalogue) {
+        let mut current = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(catalogue);
+    }
+
+    /// The package `digest`, ready to run: what runs already, or from the store.
+    ///
+    /// # Errors
+    /// [`PluginLoadError`] when it is not there or does not load.
+    pub async fn load(&self, digest: &Digest) -> Result<Arc<Loaded>, PluginLoadError> {
+        if let Some(loaded) = self.ready(digest) {
+            return Ok(loaded);
+        }
+        let stored = self.store.package(digest).await?;
+        let stored = stored.ok_or_else(|| PluginLoadError::Missing(digest.clone()))?;
+        let package = Package::read(stored.bytes).map_err(LoadError::from)?;
+        let loaded = Arc::new(Loaded::load(&self.runtime, &package).await?);
+        self.keep(&loaded);
+        Ok(loaded)
+    }
+
+    pub(crate) fn ready(&self, digest: &Digest) -> Option<Arc<Loaded>> {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.get(digest).and_then(Weak::upgrade)
+    }
+
+    pub(crate) fn keep(&self, loaded: &Arc<Loaded>) {
+        let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, weak| weak.strong_count() > 0);
+        all.insert(loaded.digest.clone(), Arc::downgrade(loaded));
+    }
+}
+
+/// Why a stored package cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginLoadError {
+    /// It is not in the store.
+    #[error("the package {0} is not stored on this host")]
+    Missing(Digest),
+    /// It is, but does not load.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,272 @@
+//! The one seam: recorded? granted? of an allowed class? then intent, deed and answer, each
+//! in the order that lets the journal be replayed.
+
+use crate::capability::{denied, At, Capability, Fail, Intent, Performed};
+use crate::guest::{Guest, Told};
+use crate::tree::Halted;
+use mandate_policy::Refusal;
+use mandate_runtime::bindings::types::types::Error;
+use mandate_runtime::End;
+use mandate_store::{CommitError, Step, StepAnswer, Write};
+use mandate_types::{Effects, MicroUsd, StepState, Timestamp};
+use serde::Serialize;
+use serde_json::{json, Value};
+
+/// What the guest is told, or why it hears nothing more.
+pub type Answered<T> = Result<T, Error>;
+
+/// A call that was let in.
+pub enum Begun<C: Capability> {
+    /// It has its answer.
+    Answered(Answered<C::Answer>),
+    /// It has to be performed.
+    Go {
+        /// The call.
+        call: C,
+        /// Which step it is.
+        at: At,
+        /// Its step, unless its intent is written already.
+        step: Option<Box<Step>>,
+    },
+}
+
+impl Guest {
+    /// Passes one call through the seam.
+    ///
+    /// # Errors
+    /// The trap that ends the instance; what it was is kept in the guest.
+    pub async fn step<C: Capability>(
+        &mut self,
+        call: C,
+    ) -> Told<Answered<C::Answer>> {
+        let sequence = self.journal.next();
+        match self.begin(sequence, 0, call).await? {
+            Begun::Answered(answer) => Ok(answer),
+            Begun::Go { call, at, step } => {
+                let performed = call.perform(at).await;
+                self.finish::<C>(sequence, 0, step, performed).await
+            }
+        }
+    }
+
+    /// The first half: everything until the call is made.
+    ///
+    /// # Errors
+    /// The trap that ends the instance.
+    pub async fn begin<C: Capability>(
+        &mut self,
+        sequence: u64,
+        index: u32,
+        call: C,
+    ) -> Told<Begun<C>> {
+        let arguments = serde_json::to_value(&call).map_err(|e| self.broken(&e))?;
+        let text = arguments.to_string();
+        let digest = mandate_types::Digest::of(text.as_bytes());
+        let limits = &self.scope.limits;
+        if let Err(hit) = self.journal.count_step(limits, text.len()) {
+            return Err(self.end(End::Limit(hit)));
+        }
+        let at = At { scope: self.scope.clone(), sequence, index };
+        let mut intended = false;
+        if let Some(recorded) = self.journal.recorded(sequence, index) {
+            let same = recorded.interface == C::INTERFACE
+                && recorded.function == C::FUNCTION
+                && recorded.arguments_digest == digest;
+            if !same {
+                return Err(self.halt(self.diverged(&recorded, C::INTERFACE, C::FUNCTION)));
+            }
+            if let Some(answer) = recorded.answer {
+                if recorded.child.is_some() {
+                    // Counted as it was then; that it was allowed is on record.
+                    let _ = self.scope.lineage.admit_child();
+                }
+                self.journal.answered_at(recorded.answered_at.unwrap_or(recorded.at));
+                let decoded = decode(answer).map_err(|e| self.broken(&e))?;
+                return Ok(Begun::Answered(decoded));
+            }
+            intended = true;
+        } else if let Some(left) = self.journal.left()
+            && (left.sequence, left.index) < (sequence, index)
+        {
+            let left = left.clone();
+            return Err(self.halt(self.diverged(&left, C::INTERFACE, C::FUNCTION)));
+        }
+        let step = Step {
+            invocation: self.scope.id.clone(),
+            sequence,
+            index,
+            interface: C::INTERFACE.to_owned(),
+            function: C::FUNCTION.to_owned(),
+            arguments,
+            arguments_digest: digest,
+            effects: C::EFFECTS,
+            state: StepState::Intended,
+            answer: None,
+            refused: false,
+            child: call.child(&at),
+            cost_micro_usd: MicroUsd::ZERO,
+            at: Timestamp::now(),
+            answered_at: None,
+        };
+        let verdict = call.granted(&self.scope).and_then(|()| self.of_allowed_class::<C>());
+        if let Err(refusal) = verdict {
+            let step = (!intended).then(|| Box::new(Step { child: None, ..step }));
+            let told = self
+                .record::<C>(sequence, index, step, Err(denied(refusal)), true, Vec::new(), MicroUsd::ZERO)
+                .await?;
+            return Ok(Begun::Answered(told));
+        }
+        if intended || C::INTENT == Intent::None {
+            let step = (!intended).then(|| Box::new(step));
+            return Ok(Begun::Go { call, at, step });
+        }
+        let intent = vec![Write::Step(Box::new(step))];
+        let written = match C::INTENT {
+            Intent::Committed => {
+                self.scope.tree.commit(intent).await.map(|_| ()).map_err(Halted::from)
+            }
+            _ => self.scope.tree.push(intent).await,
+        };
+        written.map_err(|halted| self.halt(halted))?;
+        Ok(Begun::Go { call, at, step: None })
+    }
+
+    /// The second half: everything from the call's end to what the guest is told.
+    ///
+    /// # Errors
+    /// The trap that ends the instance.
+    pub async fn finish<C: Capability>(
+        &mut self,
+        sequence: u64,
+        index: u32,
+        step: Option<Box<Step>>,
+        performed: Result<Performed<C::Answer>, Fail>,
+    ) -> Told<Answered<C::Answer>> {
+        let (answer, writes, cost) = match performed {
+            Ok(Performed { answer, writes, cost }) => (Ok(answer), writes, cost),
+            Err(Fail::Answer(error)) => (Err(error), Vec::new(), MicroUsd::ZERO),
+            Err(Fail::End(end)) => return Err(self.end(end)),
+            Err(Fail::Halt(halted)) => return Err(self.halt(halted)),
+        };
+        self.record::<C>(sequence, index, step, answer, false, writes, cost).await
+    }
+
+    /// An effect graver than the tool declared, or outside of a decision, is refused.
+    fn of_allowed_class<C: Capability>(&self) -> Result<(), Refusal> {
+        if C::EFFECTS <= self.scope.ceiling.min(Effects::Internal) {
+            return Ok(());
+        }
+        let reason = if C::EFFECTS > Effects::Internal {
+            "external effects need an approved decision".to_owned()
+        } else {
+            format!(
+                "the tool is accepted with effects `{}`, and this call has `{}`",
+                self.scope.ceiling,
+                C::EFFECTS
+            )
+        };
+        Err(Refusal { capability: "effects".to_owned(), reason })
+    }
+
+    #[allow(clippy::too_many_arguments)] // the parts of one row
+    async fn record<C: Capability>(
+        &mut self,
+        sequence: u64,
+        index: u32,
+        step: Option<Box<Step>>,
+        answer: Answered<C::Answer>,
+        refused: bool,
+        writes: Vec<Write>,
+        cost: MicroUsd,
+    ) -> Told<Answered<C::Answer>> {
+        let now = Timestamp::now();
+        let encoded = encode(&answer).map_err(|e| self.broken(&e))?;
+        let size = encoded.to_string().len();
+        if let Err(hit) = self.journal.count_bytes(&self.scope.limits, size) {
+            return Err(self.end(End::Limit(hit)));
+        }
+        self.scope.tree.add_cost(cost.0);
+        self.cost = self.cost.plus(cost);
+        self.journal.answered_at(now);
+        let invocation = self.scope.id.clone();
+        let write = |encoded: Value, refused: bool| match step.clone() {
+            Some(mut step) => {
+                step.state = StepState::Answered;
+                step.answer = Some(encoded);
+                step.refused = refused;
+                step.cost_micro_usd = cost;
+                step.answered_at = Some(now);
+                Write::Step(step)
+            }
+            None => Write::AnswerStep(Box::new(StepAnswer {
+                invocation: invocation.clone(),
+                sequence,
+                index,
+                answer: encoded,
+                refused,
+                cost_micro_usd: cost,
+                answered_at: now,
+            })),
+        };
+        let tree = self.scope.tree.clone();
+        if writes.is_empty() {
+            let kept = match write(encoded, refused) {
+                Write::AnswerStep(answer) => tree.answer(*answer).await,
+                step => tree.push([step]).await,
+            };
+            kept.map_err(|halted| self.halt(halted))?;
+            return Ok(answer);
+        }
+        let mut together = writes;
+        together.push(write(encoded, refused));
+        match tree.commit(together).await {
+            Ok(_) => Ok(answer),
+            Err(error @ (CommitError::Store(_) | CommitError::LeaseLost(_))) => {
+                Err(self.halt(error.into()))
+            }
+            Err(error) => {
+                // Somebody was quicker: the answer is the conflict, and nothing was written.
+                let told = match error {
+                    CommitError::NotFound(what) => Error::NotFound(what),
+                    other => Error::Conflict(other.to_string()),
+                };
+                let answer: Answered<C::Answer> = Err(told);
+                let encoded = encode(&answer).map_err(|e| self.broken(&e))?;
+                let kept = match write(encoded, false) {
+                    Write::AnswerStep(answer) => tree.answer(*answer).await,
+                    step => tree.push([step]).await,
+                };
+                kept.map_err(|halted| self.halt(halted))?;
+                Ok(answer)
+            }
+        }
+    }
+
+    fn diverged(&self, recorded: &Step, interface: &str, function: &str) -> Halted {
+        Halted::Diverged {
+            invocation: self.scope.id.to_string(),
+            sequence: recorded.sequence,
+            recorded: format!("{} {}", recorded.interface, recorded.function),
+            asked: format!("{interface} {function}"),
+        }
+    }
+}
+
+/// An answer as the journal holds it.
+pub fn encode<T: Serialize>(answer: &Answered<T>) -> Result<Value, serde_json::Error> {
+    Ok(match answer {
+        Ok(value) => json!({ "ok": serde_json::to_value(value)? }),
+        Err(error) => json!({ "error": serde_json::to_value(error)? }),
+    })
+}
+
+fn decode<T: serde::de::DeserializeOwned>(
+    mut answer: Value,
+) -> Result<Answered<T>, serde_json::Error> {
+    if let Some(value) = answer.get_mut("ok") {
+        return serde_json::from_value(value.take()).map(Ok);
+    }
+    let error = answer.get_mut("error").map(Value::take).unwrap_or_default();
+    serde_json::from_value(error).map(Err)
+}
+

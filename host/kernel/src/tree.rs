@@ -1,0 +1,315 @@
+//! What the invocations of one execution share: its lease, its stop handle, and the writes
+//! that are not on disk yet.
+
+use mandate_runtime::Stop;
+use mandate_store::{
+    CommitError, Committed, Lease, SharedStore, Step, StepAnswer, StoreError, Write,
+};
+use mandate_types::{
+    ExecutionId, GuestKind, LimitHit, LimitName, PluginName, PrincipalName, StepState, Subject,
+    TaskId, TenantId,
+};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// Buffered steps reach the disk at least this often, so that a running execution can be watched.
+const FLUSH_EVERY: Duration = Duration::from_millis(200);
+/// More buffered writes than this are flushed at the next step.
+const FLUSH_AT: usize = 256;
+
+/// Why an execution cannot go on here, although nobody ended it: it stays unfinished, and
+/// whoever takes it up again replays it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Halted {
+    /// Its journal cannot be written.
+    #[error("the journal cannot be written: {0}")]
+    Store(#[from] StoreError),
+    /// Another host journals it.
+    #[error("another host took the execution over")]
+    LeaseLost,
+    /// The replay did not ask what the journal says it asked.
+    #[error("the replay diverged at step {sequence} of {invocation}: the journal has {recorded}, the guest asked {asked}")]
+    Diverged {
+        /// Where.
+        invocation: String,
+        /// At which step.
+        sequence: u64,
+        /// What the journal holds.
+        recorded: String,
+        /// What the guest did.
+        asked: String,
+    },
+}
+
+impl From<CommitError> for Halted {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::LeaseLost(_) => Self::LeaseLost,
+            CommitError::Store(store) => Self::Store(store),
+            other => Self::Store(StoreError::Corrupt(other.to_string())),
+        }
+    }
+}
+
+/// Writes that wait for the next commit. They go out in order, and together.
+#[derive(Default)]
+struct Buffer {
+    writes: Vec<Write>,
+    flushed: Option<Instant>,
+    /// Once a commit failed nothing more is written: what is on disk stays a prefix.
+    broken: Option<Halted>,
+}
+
+/// One execution.
+pub struct Tree {
+    /// Its id.
+    pub execution: ExecutionId,
+    /// The task it is for.
+    pub task: Option<TaskId>,
+    /// How many causes stand above that task.
+    pub task_depth: u32,
+    /// The first task of the chain of causes.
+    pub task_root: Option<TaskId>,
+    /// For whom.
+    pub tenant: TenantId,
+    /// Who is at the root of its causes.
+    pub principal: PrincipalName,
+    /// The record that the task is about.
+    pub subject: Option<Subject>,
+    /// Whether it ran before: only then can the journal hold answers.
+    pub resumed: bool,
+    /// Stops every guest of the tree.
+    pub stop: Stop,
+    lease: Lease,
+    cost: AtomicI64,
+    buffer: Mutex<Buffer>,
+    store: SharedStore,
+}
+
+/// What is known of an execution when it starts or goes on.
+pub struct TreeStart {
+    #[allow(missing_docs)]
+    pub execution: ExecutionId,
+    #[allow(missing_docs)]
+    pub task: Option<TaskId>,
+    #[allow(missing_docs)]
+    pub task_depth: u32,
+    #[allow(missing_docs)]
+    pub task_root: Option<TaskId>,
+    #[allow(missing_docs)]
+    pub tenant: TenantId,
+    #[allow(missing_docs)]
+    pub principal: PrincipalName,
+    #[allow(missing_docs)]
+    pub subject: Option<Subject>,
+    #[allow(missing_docs)]
+    pub resumed: bool,
+    #[allow(missing_docs)]
+    pub stop: Stop,
+    #[allow(missing_docs)]
+    pub epoch: u64,
+}
+
+impl Tree {
+    /// An execution whose `writes` wait for its first commit.
+    pub fn new(store: SharedStore, start: TreeStart, writes: Vec<Write>) -> Self {
+        Self {
+            lease: Lease { execution: start.execution.clone(), epoch: start.epoch },
+            execution: start.execution,
+            task: start.task,
+            task_depth: start.task_depth,
+            task_root: start.task_root,
+            tenant: start.tenant,
+            principal: start.principal,
+            subject: start.subject,
+            resumed: start.resumed,
+            stop: start.stop,
+            cost: AtomicI64::new(0),
+            buffer: Mutex::new(Buffer { writes, flushed: None, broken: None }),
+            store,
+        }
+    }
+
+    /// What model calls of this execution cost, in micro-dollars.
+    pub fn cost(&self) -> i64 {
+        self.cost.load(Ordering::Relaxed)
+    }
+
+    /// Adds to what it cost.
+    pub fn add_cost(&self, micro_usd: i64) {
+        self.cost.fetch_add(micro_usd, Ordering::Relaxed);
+    }
+
+    /// Keeps `writes` for the next commit; commits at once if that is due.
+    ///
+    /// # Errors
+    /// [`Halted`] when the journal cannot be written.
+    pub async fn push(&self, writes: impl IntoIterator<Item = Write>) -> Result<(), Halted> {
+        let mut buffer = self.buffer.lock().await;
+        buffer.writes.extend(writes);
+        let since = buffer.flushed.get_or_insert_with(Instant::now).elapsed();
+        if since >= FLUSH_EVERY || buffer.writes.len() >= FLUSH_AT {
+            self.flush_locked(&mut buffer, Vec::new()).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps an answer: in the step itself if that is still waiting, so that the journal is
+    /// written once.
+    ///
+    /// # Errors
+    /// [`Halted`] when the journal cannot be written.
+    pub async fn answer(&self, answer: StepAnswer) -> Result<(), Halted> {
+        let mut buffer = self.buffer.lock().await;
+        let waiting = buffer.writes.iter_mut().rev().find_map(|write| match write {
+            Write::Step(step) if is_for(step, &answer) => Some(step),
+            _ => None,
+        });
+        match waiting {
+            Some(step) => {
+                step.state = StepState::Answered;
+                step.answer = Some(answer.answer);
+                step.refused = answer.refused;
+                step.cost_micro_usd = answer.cost_micro_usd;
+                step.answered_at = Some(answer.answered_at);
+                Ok(())
+            }
+            None => {
+                buffer.writes.push(Write::AnswerStep(Box::new(answer)));
+                Ok(())
+            }
+        }
+    }
+
+    /// Commits everything that waits, and `writes` with it.
+    ///
+    /// # Errors
+    /// The commit's own error when `writes` conflict with what is stored: then what waited
+    /// still waits. Anything else ends the execution here.
+    pub async fn commit(&self, writes: Vec<Write>) -> Result<Committed, CommitError> {
+        let mut buffer = self.buffer.lock().await;
+        if let Some(broken) = &buffer.broken {
+            return Err(CommitError::Store(StoreError::Unavailable(broken.to_string())));
+        }
+        let mut all = buffer.writes.clone();
+        all.extend(writes);
+        match self.store.commit(Some(&self.lease), all).await {
+            Ok(committed) => {
+                buffer.writes.clear();
+                buffer.flushed = Some(Instant::now());
+                Ok(committed)
+            }
+            Err(error @ (CommitError::Store(_) | CommitError::LeaseLost(_))) => {
+                buffer.broken = Some(error.clone().into());
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Commits everything that waits.
+    ///
+    /// # Errors
+    /// [`Halted`] when the journal cannot be written.
+    pub async fn flush(&self) -> Result<(), Halted> {
+        let mut buffer = self.buffer.lock().await;
+        self.flush_locked(&mut buffer, Vec::new()).await
+    }
+
+    async fn flush_locked(&self, buffer: &mut Buffer, more: Vec<Write>) -> Result<(), Halted> {
+        if let Some(broken) = &buffer.broken {
+            return Err(broken.clone());
+        }
+        let mut writes = std::mem::take(&mut buffer.writes);
+        writes.extend(more);
+        buffer.flushed = Some(Instant::now());
+        if writes.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.store.commit(Some(&self.lease), writes).await {
+            let halted = Halted::from(error);
+            buffer.broken = Some(halted.clone());
+            return Err(halted);
+        }
+        Ok(())
+    }
+}
+
+fn is_for(step: &Step, answer: &StepAnswer) -> bool {
+    step.sequence == answer.sequence
+        && step.index == answer.index
+        && step.invocation == answer.invocation
+}
+
+/// An invocation and those above it: where guards that follow the chain of causes look.
+pub struct Lineage {
+    /// The installed name of the plugin.
+    pub plugin: PluginName,
+    /// Agent or tool.
+    pub kind: GuestKind,
+    /// How far below the root.
+    pub depth: u32,
+    children: AtomicU64,
+    most_children: u64,
+    most_depth: u32,
+    parent: Option<Arc<Lineage>>,
+}
+
+impl Lineage {
+    /// An invocation below `parent`, allowed so many below itself.
+    pub fn new(
+        plugin: PluginName,
+        kind: GuestKind,
+        limits: &mandate_types::Limits,
+        parent: Option<Arc<Lineage>>,
+    ) -> Self {
+        Self {
+            plugin,
+            kind,
+            depth: parent.as_ref().map_or(0, |p| p.depth.saturating_add(1)),
+            children: AtomicU64::new(0),
+            most_children: limits.children,
+            most_depth: limits.depth,
+            parent,
+        }
+    }
+
+    fn upwards(&self) -> impl Iterator<Item = &Lineage> {
+        std::iter::successors(Some(self), |lineage| lineage.parent.as_deref())
+    }
+
+    /// Counts one more invocation below this one and all above it.
+    ///
+    /// # Errors
+    /// The limit that one of them hit.
+    pub fn admit_child(&self) -> Result<(), LimitHit> {
+        for lineage in self.upwards() {
+            let below = self.depth.saturating_add(1).saturating_sub(lineage.depth);
+            if below > lineage.most_depth {
+                return Err(LimitHit {
+                    limit: LimitName::Depth,
+                    value: u64::from(lineage.most_depth),
+                });
+            }
+            if lineage.children.fetch_add(1, Ordering::Relaxed) >= lineage.most_children {
+                return Err(LimitHit { limit: LimitName::Children, value: lineage.most_children });
+            }
+        }
+        Ok(())
+    }
+
+    /// The chain from the root to the agent `name`, if that agent is in it: calling it again
+    /// would be a circle.
+    pub fn circle(&self, name: &PluginName) -> Option<String> {
+        let mut chain: Vec<&str> = self.upwards().map(|l| l.plugin.as_str()).collect();
+        let known =
+            self.upwards().any(|l| l.kind == GuestKind::Agent && l.plugin == *name);
+        known.then(|| {
+            chain.reverse();
+            chain.push(name.as_str());
+            chain.join(" → ")
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! The command line: one file per subcommand. Only here do errors become mere text.
+
+mod client;
+mod guest_target;
+mod plugin_build;
+mod plugin_inspect;
+mod plugin_install;
+mod plugin_list;
+mod plugin_new;
+mod plugin_remove;
+mod plugin_run;
+mod serve;
+mod token;
+
+use clap::{Parser, Subcommand};
+
+/// The hidden subcommand that compiles one component in a process of its own.
+pub const COMPILE_WORKER: &str = "compile-worker";
+
+/// A host for operations agents that nobody has to trust.
+#[derive(Parser)]
+#[command(name = "mandate", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the host
+    Serve(serve::Args),
+    /// Make and list tokens, on the machine of a host that does not run
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Write, build, inspect, install and run plugins
+    #[command(subcommand)]
+    Plugin(Plugin),
+    /// Compile one component from standard input to standard output
+    #[command(name = COMPILE_WORKER, hide = true)]
+    CompileWorker,
+}
+
+#[derive(Subcommand)]
+enum Plugin {
+    /// Begin a new plugin in a new folder
+    New(plugin_new::Args),
+    /// Make the one file that is the plugin
+    Build(plugin_build::Args),
+    /// Say what a plugin is and what it asks for, without running it
+    Inspect(plugin_inspect::Args),
+    /// List what is installed on a running host
+    List(plugin_list::Args),
+    /// Install or upgrade a plugin on a running host
+    Install(plugin_install::Args),
+    /// Remove a plugin from a running host; its records stay
+    Remove(plugin_remove::Args),
+    /// Run a plugin once, here, without a host
+    Run(plugin_run::Args),
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Whatever went wrong, for people.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    if matches!(cli.command, Command::CompileWorker) {
+        return Ok(mandate_runtime::compile_worker(std::io::stdin(), std::io::stdout())?);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Token(command) => token::run(command).await,
+            Command::Plugin(Plugin::New(args)) => plugin_new::run(args).await,
+            Command::Plugin(Plugin::Build(args)) => plugin_build::run(args).await,
+            Command::Plugin(Plugin::Inspect(args)) => plugin_inspect::run(args).await,
+            Command::Plugin(Plugin::List(args)) => plugin_list::run(args).await,
+            Command::Plugin(Plugin::Install(args)) => plugin_install::run(args).await,
+            Command::Plugin(Plugin::Remove(args)) => plugin_remove::run(args).await,
+            Command::Plugin(Plugin::Run(args)) => plugin_run::run(args).await,
+            Command::CompileWorker => Ok(()),
+        }
+    });
+    // What still runs goes on at the next start; nobody waits for it here.
+    runtime.shutdown_background();
+    done
+}

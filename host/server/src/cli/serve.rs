@@ -1,0 +1,142 @@
+//! `mandate serve`: the host, until it is told to stop.
+
+use crate::api::{self, ApiState};
+use crate::config::Config;
+use crate::host::Host;
+use crate::observability;
+use anyhow::Context;
+use mandate_kernel::InstallRequest;
+use mandate_types::PrincipalName;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{signal, SignalKind};
+
+/// `mandate serve`
+#[derive(clap::Args)]
+pub struct Args {
+    /// Address and port to listen on
+    #[arg(long, env = "MANDATE_LISTEN", default_value = "127.0.0.1:7300")]
+    listen: SocketAddr,
+    /// Where everything is kept
+    #[arg(long, env = "MANDATE_DATA_DIR", default_value = ".mandate")]
+    data_dir: PathBuf,
+    /// A TOML file of settings
+    #[arg(long, env = "MANDATE_CONFIG")]
+    config: Option<PathBuf>,
+    /// A folder of plugin files: those that are not installed yet, or in another version, are
+    /// installed with all that they ask for. For trying out, and for images that an operator built.
+    #[arg(long, env = "MANDATE_PLUGINS")]
+    plugins: Option<PathBuf>,
+}
+
+/// Runs the host.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    observability::start_logging();
+    let config = Config::read(args.config.as_deref())?;
+    let metrics = observability::start_metrics()?;
+    // The address first: a host that cannot be reached should not touch its data.
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let host = Host::open(&args.data_dir, &config).await?;
+    let token = host.administrator().await?;
+    if let Some(folder) = &args.plugins {
+        install_all(&host, folder).await?;
+    }
+    host.start(&config).await?;
+    let state = ApiState::new(
+        host.kernel.clone(),
+        host.tasks.clone(),
+        config.api.clone(),
+        metrics,
+    );
+    let router = api::router(state);
+    let address = listener.local_addr()?;
+    tracing::info!(
+        url = %format!("http://{address}"),
+        token = %token.display(),
+        milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "ready"
+    );
+    let tasks = host.tasks.clone();
+    let grace = Duration::from_secs(config.tasks.drain_seconds);
+    let stop = Arc::new(tokio::sync::Notify::new());
+    let told = stop.clone();
+    let draining = tokio::spawn(async move {
+        stop_signal().await;
+        tracing::info!("stopping: no new work is taken");
+        tasks.drain(grace).await;
+        told.notify_one();
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service);
+    tokio::select! {
+        served = serving => served.context("the listener failed")?,
+        () = stop.notified() => {}
+    }
+    draining.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn stop_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, "SIGTERM cannot be listened for");
+            if interrupt.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Installs what is in `folder` and is not yet active in that version. A file that is no
+/// plugin is told and skipped: the others are wanted all the same.
+async fn install_all(host: &Host, folder: &Path) -> anyhow::Result<()> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .with_context(|| format!("the plugin folder {} cannot be read", folder.display()))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "wasm"))
+        .collect();
+    files.sort();
+    for file in files {
+        if let Err(error) = install(host, &file).await {
+            tracing::error!(file = %file.display(), error = format!("{error:#}"), "a plugin was not installed");
+        }
+    }
+    Ok(())
+}
+
+async fn install(host: &Host, file: &Path) -> anyhow::Result<()> {
+    let bytes = std::fs::read(file)?;
+    let staged = host.kernel.stage(bytes).await?;
+    let id = staged.loaded.manifest.plugin.id.clone();
+    let known = host.kernel.catalogue().plugin(&id).map(|p| p.installation.digest.clone());
+    if known.as_ref() == Some(&staged.loaded.digest) {
+        return Ok(());
+    }
+    let request = InstallRequest {
+        name: None,
+        grant: None,
+        accept: true,
+        settings: None,
+        by: PrincipalName::parse("admin")?,
+    };
+    let active = host.kernel.activate(staged, request).await?;
+    tracing::info!(plugin = %active.name(), version = active.loaded.manifest.plugin.version, "installed with all that it asks for");
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! `mandate token`: tokens made on the host's own machine, while the host does not run. On a
+//! running host, `POST /api/v1/tokens` does the same.
+
+use crate::config::data_dir;
+use crate::host::new_token;
+use anyhow::bail;
+use mandate_store::{Principal, Write};
+use mandate_types::{Digest, PrincipalName, Role, TenantId, Timestamp};
+use std::path::PathBuf;
+
+/// `mandate token …`
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Make a token and print it, once
+    Create {
+        /// Whose
+        name: PrincipalName,
+        /// viewer, client, approver, operator or admin
+        #[arg(long)]
+        role: Role,
+        /// For which tenants; operators and admins without one have all
+        #[arg(long = "tenant")]
+        tenants: Vec<TenantId>,
+        /// The host's data directory
+        #[arg(long, env = "MANDATE_DATA_DIR", default_value = ".mandate")]
+        data_dir: PathBuf,
+    },
+    /// List whose tokens there are
+    List {
+        /// The host's data directory
+        #[arg(long, env = "MANDATE_DATA_DIR", default_value = ".mandate")]
+        data_dir: PathBuf,
+    },
+}
+
+/// Makes or lists tokens.
+///
+/// # Errors
+/// When the data directory is in use by a running host, or a name is taken.
+pub async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Create { name, role, tenants, data_dir: dir } => {
+            if tenants.is_empty() && role < Role::Operator {
+                bail!("a {role} is bound to tenants: pass --tenant, for example --tenant default");
+            }
+            let store = mandate_store::open_embedded(&data_dir(&dir)?).await?;
+            if store.principals().await?.iter().any(|p| p.name == name) {
+                bail!("there is a token of `{name}` already");
+            }
+            let token = new_token()?;
+            let principal = Principal {
+                name,
+                role,
+                tenants,
+                token: Digest::of(token.as_bytes()),
+                created_at: Timestamp::now(),
+                expires_at: None,
+            };
+            store.commit(None, vec![Write::PutPrincipal(Box::new(principal))]).await?;
+            println!("{token}");
+        }
+        Command::List { data_dir: dir } => {
+            let store = mandate_store::open_embedded(&data_dir(&dir)?).await?;
+            for principal in store.principals().await? {
+                let tenants: Vec<&str> = principal.tenants.iter().map(|t| t.as_str()).collect();
+                let tenants =
+                    if tenants.is_empty() { "all tenants".to_owned() } else { tenants.join(", ") };
+                println!("{:<24} {:<9} {tenants}", principal.name.as_str(), principal.role);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! What an operator can set: a TOML file, over which flags and environment win.
+
+use crate::api::ApiSettings;
+use crate::task;
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The whole of the configuration file. Everything has a default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `[api]`
+    pub api: ApiSettings,
+    /// `[tasks]`
+    pub tasks: TaskConfig,
+    /// `[guests]`
+    pub guests: GuestConfig,
+}
+
+/// `[tasks]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskConfig {
+    /// Executions at the same time.
+    pub concurrency: usize,
+    /// Accepted and unfinished tasks; more are refused.
+    pub most_queued: usize,
+    /// Seconds that tasks started by schedules are kept.
+    pub keep_scheduled_seconds: u64,
+    /// Seconds that running executions have to end when the host is told to stop.
+    pub drain_seconds: u64,
+}
+
+impl Default for TaskConfig {
+    fn default() -> Self {
+        let tasks = task::Settings::default();
+        Self {
+            concurrency: tasks.concurrency,
+            most_queued: tasks.most_queued,
+            keep_scheduled_seconds: tasks.keep_scheduled.as_secs(),
+            drain_seconds: 20,
+        }
+    }
+}
+
+impl TaskConfig {
+    /// As the task service takes it.
+    pub fn settings(&self) -> task::Settings {
+        task::Settings {
+            concurrency: self.concurrency,
+            most_queued: self.most_queued,
+            keep_scheduled: Duration::from_secs(self.keep_scheduled_seconds),
+        }
+    }
+}
+
+/// `[guests]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GuestConfig {
+    /// Guests alive at the same time, those that wait for their children included.
+    pub max_instances: u32,
+    /// Seconds that the compilation of one component may take.
+    pub compile_seconds: u64,
+    /// Bytes of memory that the compilation of one component may take.
+    pub compile_memory_bytes: u64,
+}
+
+impl Default for GuestConfig {
+    fn default() -> Self {
+        let runtime = mandate_runtime::Settings::default();
+        Self {
+            max_instances: runtime.max_instances,
+            compile_seconds: runtime.compile_limits.time.as_secs(),
+            compile_memory_bytes: runtime.compile_limits.memory_bytes,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file; without one, everything has its default.
+    ///
+    /// # Errors
+    /// When the file cannot be read or names something that is no setting; the message has the line.
+    pub fn read(file: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(file) = file else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("the configuration file {} cannot be read", file.display()))?;
+        toml::from_str(&text)
+            .with_context(|| format!("the configuration file {} is not valid", file.display()))
+    }
+}
+
+/// Where a host keeps everything, made if it is not there, readable by nobody else.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn data_dir(dir: &Path) -> anyhow::Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("the data directory {} cannot be made", dir.display()))?;
+    dir.canonicalize().with_context(|| format!("{} cannot be found", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_setting_is_named_with_its_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "[tasks]\nconcurency = 3\n").unwrap();
+        let error = format!("{:#}", Config::read(Some(file.path())).unwrap_err());
+        assert!(error.contains("line 2") && error.contains("concurency"), "{error}");
+    }
+
+    #[test]
+    fn nothing_set_is_the_default() {
+        assert_eq!(Config::read(None).unwrap().tasks.concurrency, 64);
+    }
+}

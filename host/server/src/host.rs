@@ -1,0 +1,152 @@
+//! A whole host: kernel, tasks and triggers over one data directory, opened and closed as one.
+
+use crate::config::{data_dir, Config};
+use crate::task::Tasks;
+use crate::trigger::Triggers;
+use anyhow::Context;
+use mandate_kernel::{Kernel, NoTelemetry};
+use mandate_llm::Chain;
+use mandate_store::{Principal, SharedStore, Write};
+use mandate_types::{Digest, PrincipalName, Role, Timestamp};
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often what has expired is removed.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// A running host, without its listeners.
+pub struct Host {
+    /// Where it keeps everything.
+    pub data_dir: PathBuf,
+    /// The seam and everything behind it.
+    pub kernel: Arc<Kernel>,
+    /// What it does.
+    pub tasks: Arc<Tasks>,
+}
+
+impl Host {
+    /// Opens the data directory and starts what is unfinished.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or the host cannot start.
+    pub async fn open(dir: &Path, config: &Config) -> anyhow::Result<Self> {
+        let data_dir = data_dir(dir)?;
+        let store = mandate_store::open_embedded(&data_dir).await?;
+        let runtime = mandate_runtime::Settings {
+            cache_dir: Some(data_dir.join("compiled")),
+            cache_key: host_key(&data_dir)?,
+            compile_command: compile_command(),
+            compile_limits: mandate_runtime::CompileLimits {
+                time: Duration::from_secs(config.guests.compile_seconds),
+                memory_bytes: config.guests.compile_memory_bytes,
+                ..mandate_runtime::CompileLimits::default()
+            },
+            max_instances: config.guests.max_instances,
+            ..mandate_runtime::Settings::default()
+        };
+        let settings = mandate_kernel::Settings {
+            store,
+            runtime,
+            models: Chain::simulated(),
+            telemetry: Arc::new(NoTelemetry),
+        };
+        let kernel = Kernel::open(settings).await.context("the host cannot start")?;
+        let tasks = Tasks::new(kernel.clone(), config.tasks.settings());
+        Ok(Self { data_dir, kernel, tasks })
+    }
+
+    /// Takes up unfinished tasks, and from now on what triggers ask for.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn start(&self, config: &Config) -> anyhow::Result<()> {
+        self.tasks.start().await?;
+        let keep = config.tasks.settings().keep_scheduled;
+        Triggers::new(self.kernel.clone(), self.tasks.clone(), keep).start().await?;
+        tokio::spawn(sweep(self.kernel.store().clone()));
+        Ok(())
+    }
+
+    /// The administrator's token: made when there is none, in `DIR/admin.token`, which only
+    /// the host's user can read.
+    ///
+    /// # Errors
+    /// When the file or the database cannot be written.
+    pub async fn administrator(&self) -> anyhow::Result<PathBuf> {
+        let path = self.data_dir.join("admin.token");
+        let store = self.kernel.store();
+        let admins = store.principals().await?.into_iter().any(|p| p.role == Role::Admin);
+        if admins && path.exists() {
+            return Ok(path);
+        }
+        let token = new_token()?;
+        let mut file = private(&path)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+        file.write_all(token.as_bytes())?;
+        file.sync_all()?;
+        let principal = Principal {
+            name: PrincipalName::parse("admin")?,
+            role: Role::Admin,
+            tenants: Vec::new(),
+            token: Digest::of(token.as_bytes()),
+            created_at: Timestamp::now(),
+            expires_at: None,
+        };
+        store.commit(None, vec![Write::PutPrincipal(Box::new(principal))]).await?;
+        tracing::info!(file = %path.display(), "a new administrator token was made");
+        Ok(path)
+    }
+}
+
+/// A new token: 256 random bits behind a prefix by which scanners know what leaked.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn new_token() -> anyhow::Result<String> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("no randomness: {e}"))?;
+    Ok(format!("mandate_{}", hex::encode(bytes)))
+}
+
+/// The key under which this host authenticates what it compiled; never in the database.
+fn host_key(dir: &Path) -> anyhow::Result<[u8; 32]> {
+    let path = dir.join("host.key");
+    if let Ok(bytes) = std::fs::read(&path) {
+        return <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
+            anyhow::anyhow!("{} is not a key of 32 bytes; remove it to make a new one", path.display())
+        });
+    }
+    let mut key = [0_u8; 32];
+    getrandom::fill(&mut key).map_err(|e| anyhow::anyhow!("no randomness: {e}"))?;
+    let mut file =
+        private(&path).with_context(|| format!("{} cannot be written", path.display()))?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    Ok(key)
+}
+
+fn private(path: &Path) -> std::io::Result<std::fs::File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+/// This binary compiles components in a process of their own.
+fn compile_command() -> Option<Vec<OsString>> {
+    let binary = std::env::current_exe().ok()?;
+    Some(vec![binary.into_os_string(), OsString::from(crate::cli::COMPILE_WORKER)])
+}
+
+async fn sweep(store: SharedStore) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        match store.sweep(Timestamp::now()).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::debug!(removed, "expired tasks were removed"),
+            Err(error) => tracing::warn!(%error, "what has expired cannot be removed"),
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Tasks from submission to their end: who does them, when they start, how they are stopped.
+
+mod queue;
+mod run;
+mod submit;
+pub mod tool;
+
+pub use submit::{NewTask, Origin, Submitted};
+pub use tool::ToolAnswer;
+
+use mandate_kernel::{Kernel, Stop};
+use mandate_store::{CommitError, NewEvent, SharedStore, StoreError, Task, TaskChange, Write};
+use mandate_types::{
+    EventKind, PrincipalName, Problem, TaskId, TaskStatus, Timestamp,
+};
+use queue::Queue;
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{broadcast, oneshot, Notify};
+
+/// How tasks are run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Executions at the same time, over all plugins.
+    pub concurrency: usize,
+    /// Accepted and unfinished tasks; more are refused.
+    pub most_queued: usize,
+    /// How long tasks that a schedule started are kept after they were created.
+    pub keep_scheduled: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            concurrency: 64,
+            most_queued: 100_000,
+            keep_scheduled: Duration::from_secs(3_600),
+        }
+    }
+}
+
+/// The tasks of this host.
+pub struct Tasks {
+    kernel: Arc<Kernel>,
+    settings: Settings,
+    queue: Mutex<Queue>,
+    waiting: Mutex<HashMap<TaskId, Vec<oneshot::Sender<()>>>>,
+    draining: AtomicBool,
+    idle: Notify,
+}
+
+impl Tasks {
+    /// The tasks of `kernel`; nothing is started before [`Tasks::start`].
+    pub fn new(kernel: Arc<Kernel>, settings: Settings) -> Arc<Self> {
+        let queue = Mutex::new(Queue::new(settings.concurrency));
+        Arc::new(Self {
+            kernel,
+            settings,
+            queue,
+            waiting: Mutex::default(),
+            draining: AtomicBool::new(false),
+            idle: Notify::new(),
+        })
+    }
+
+    /// Takes up what is unfinished, and from now on what agents submit.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn start(self: &Arc<Self>) -> Result<(), StoreError> {
+        let events = self.store().subscribe();
+        self.take_up().await?;
+        tokio::spawn(self.clone().follow(events));
+        Ok(())
+    }
+
+    fn store(&self) -> &SharedStore {
+        self.kernel.store()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues every unfinished task that is not known yet.
+    async fn take_up(self: &Arc<Self>) -> Result<(), StoreError> {
+        for task in self.store().unfinished().await? {
+            self.queue().add(Arc::new(task), None);
+        }
+        self.pump();
+        Ok(())
+    }
+
+    /// Agents create tasks in their own commits; the event tells of them.
+    async fn follow(self: Arc<Self>, mut events: broadcast::Receiver<Arc<mandate_store::Event>>) {
+        loop {
+            match events.recv().await {
+                Ok(event) => {
+                    let by_agent = event.data.get("by_agent").and_then(serde_json::Value::as_bool);
+                    if event.kind != EventKind::TASK_CREATED || by_agent != Some(true) {
+                        continue;
+                    }
+                    let Some(id) = &event.task else { continue };
+                    match self.store().task(id).await {
+                        Ok(Some(task)) if task.queued && task.status == TaskStatus::Pending => {
+                            self.enqueue(Arc::new(task));
+                        }
+                        Ok(_) => {}
+                        Err(error) => tracing::error!(task = %id, %error, "a new task cannot be read"),
+                    }
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    if let Err(error) = self.take_up().await {
+                        tracing::error!(%error, "unfinished tasks cannot be read");
+                    }
+                }
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn enqueue(self: &Arc<Self>, task: Arc<Task>) {
+        self.queue().add(task, None);
+        self.pump();
+    }
+
+    /// Starts whatever may start now.
+    fn pump(self: &Arc<Self>) {
+        if self.draining.load(Ordering::Acquire) {
+            return;
+        }
+        let catalogue = self.kernel.catalogue();
+        let room = |plugin: &str| {
+            let limit = catalogue.plugin(plugin).map(|p| p.grant().limits.concurrency);
+            // A task whose plugin is gone starts, in order to fail with a reason.
+            limit.map_or(usize::MAX, |limit| limit.max(1) as usize)
+        };
+        loop {
+            let next = self.queue().next(room);
+            let Some((task, stop)) = next else { break };
+            let tasks = self.clone();
+            tokio::spawn(async move { tasks.run(task, stop).await });
+        }
+    }
+
+    /// One task, if it exists.
+    ///
+    /// # Errors
+    /// A [`Problem`] when it does not, or the database does not answer.
+    pub async fn get(&self, id: &TaskId) -> Result<Task, Problem> {
+        let task = self.store().task(id).await.map_err(store_problem)?;
+        task.ok_or_else(|| Problem::not_found(format!("task {id}")))
+    }
+
+    /// Starts a held task, or a new execution of a finished one.
+    ///
+    /// # Errors
+    /// A [`Problem`] when the task runs already or does not exist.
+    pub async fn execute(self: &Arc<Self>, id: &TaskId) -> Result<Task, Problem> {
+        self.accepts_work()?;
+        let now = Timestamp::now();
+        let change = TaskChange {
+            status: Some(TaskStatus::Pending),
+            queued: Some(true),
+            result: Some(None),
+            output: Some(None),
+            summary: Some(None),
+            quality_score: Some(None),
+            error: Some(None),
+            completed_at: Some(None),
+            duration_seconds: Some(None),
+            updated_at: now,
+            ..TaskChange::default()
+        };
+        let before = self.get(id).await?;
+        if before.status == TaskStatus::Pending && before.queued {
+            return Err(Problem::conflict(format!("the task {id} is queued already")));
+        }
+        let write = Write::ChangeTask {
+            id: id.clone(),
+            from: &[
+                TaskStatus::Pending,
+                TaskStatus::Succeeded,
+                TaskStatus::Failed,
+                TaskStatus::Cancelled,
+            ],
+            change: Box::new(change),
+        };
+        self.store().commit(None, vec![write]).await.map_err(commit_problem)?;
+        let task = self.get(id).await?;
+        self.enqueue(Arc::new(task.clone()));
+        Ok(task)
+    }
+
+    /// Stops a task: a pending one never starts, a running one's guests are dropped. Returns
+    /// once that is on record.
+    ///
+    /// # Errors
+    /// A [`Problem`] when the task has ended already or does not exist.
+    pub async fn cancel(
+        self: &Arc<Self>,
+        id: &TaskId,
+        by: &PrincipalName,
+    ) -> Result<Task, Problem> {
+        let running = self.queue().take_or_stop(id, &format!("cancelled by {by}"));
+        if running {
+            self.ended(id, Duration::from_secs(10)).await;
+            return self.get(id).await;
+        }
+        let task = self.get(id).await?;
+        let now = Timestamp::now();
+        let change = TaskChange {
+            status: Some(TaskStatus::Cancelled),
+            queued: Some(false),
+            completed_at: Some(Some(now)),
+            updated_at: now,
+            ..TaskChange::default()
+        };
+        let writes = vec![
+            Write::ChangeTask {
+                id: id.clone(),
+                from: &[TaskStatus::Pending, TaskStatus::Waiting, TaskStatus::Diverged, TaskStatus::Blocked],
+                change: Box::new(change),
+            },
+            task_event(&task, EventKind::TASK_CANCELLED, json!({"by": by})),
+        ];
+        self.store().commit(None, writes).await.map_err(commit_problem)?;
+        self.tell_waiting(id);
+        self.get(id).await
+    }
+
+    /// Waits until the task has ended, at most so long.
+    pub async fn ended(&self, id: &TaskId, most: Duration) {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(id.clone())
+            .or_default()
+            .push(sender);
+        // It may have ended before anybody listened.
+        if let Ok(Some(task)) = self.store().task(id).await
+            && (task.status.is_final() || !task.queued)
+        {
+            return;
+        }
+        // Either way the caller looks at the task again.
+        let _ = tokio::time::timeout(most, receiver).await;
+    }
+
+    fn tell_waiting(&self, id: &TaskId) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        for sender in waiting.into_iter().flatten() {
+            // Whoever waited may have gone.
+            let _ = sender.send(());
+        }
+    }
+
+    /// Refuses when the host is going down or has too much to do.
+    fn accepts_work(&self) -> Result<(), Problem> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(Problem::unavailable("the host is stopping; try again in a moment"));
+        }
+        let (known, most) = (self.queue().len(), self.settings.most_queued);
+        if known >= most {
+            return Err(Problem::unavailable(format!(
+                "{known} tasks are unfinished, and this host takes at most {most}; try again later"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether the host is going down.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// How many tasks wait and how many run on this host.
+    pub fn load(&self) -> (usize, usize) {
+        let queue = self.queue();
+        (queue.len().saturating_sub(queue.running()), queue.running())
+    }
+
+    /// Starts nothing any more and waits for what runs, at most so long. What still runs then
+    /// is dropped, and goes on when a host starts again.
+    pub async fn drain(&self, grace: Duration) {
+        self.draining.store(true, Ordering::Release);
+        let all_done = async {
+            loop {
+                let idle = self.idle.notified();
+                tokio::pin!(idle);
+                // Registered before the look, so that the last end is not missed.
+                idle.as_mut().enable();
+                if self.queue().running() == 0 {
+                    return;
+                }
+                idle.await;
+            }
+        };
+        if tokio::time::timeout(grace, all_done).await.is_err() {
+            let left = self.queue().running();
+            tracing::warn!(left, "executions still run; they go on at the next start");
+        }
+    }
+}
+
+/// An event about a task.
+pub fn task_event(task: &Task, kind: &str, data: serde_json::Value) -> Write {
+    Write::Event(Box::new(NewEvent {
+        time: Timestamp::now(),
+        kind: kind.to_owned(),
+        subject: task.subject.clone(),
+        task: Some(task.id.clone()),
+        tenant: task.tenant.clone(),
+        data,
+    }))
+}
+
+/// What a client is told when the database cannot do it.
+pub fn store_problem(error: StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable(_) => Problem::unavailable(error.to_string()),
+        StoreError::Full(_) => Problem::new(507, "disk-full", "No room", error.to_string()),
+        StoreError::Cursor => Problem::invalid_field("cursor", "a cursor that this host gave out"),
+        StoreError::Query(reason) => Problem::invalid(reason),
+        StoreError::Corrupt(_) => {
+            tracing::error!(%error, "the database holds what it should not");
+            Problem::internal("the database holds a row that cannot be read; see the log")
+        }
+    }
+}
+
+/// What a client is told when its change was not written.
+pub fn commit_problem(error: CommitError) -> Problem {
+    match error {
+        CommitError::Store(error) => store_problem(error),
+        CommitError::NotFound(what) => Problem::not_found(what),
+        other => Problem::conflict(other.to_string()),
+    }
+}

@@ -1,0 +1,197 @@
+//! Which task starts next: by priority, then age, where its plugin has room.
+
+use mandate_kernel::Stop;
+use mandate_store::Task;
+use mandate_types::{TaskId, Timestamp};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Small is first: high priority, then old.
+type Place = (Reverse<u8>, Timestamp, TaskId);
+
+enum Known {
+    Queued(String, Place),
+    Running(Stop),
+}
+
+/// The unfinished tasks of this host.
+pub struct Queue {
+    concurrency: usize,
+    queued: HashMap<String, BTreeMap<Place, (Arc<Task>, Option<Instant>)>>,
+    running: HashMap<String, usize>,
+    running_total: usize,
+    known: HashMap<TaskId, Known>,
+}
+
+impl Queue {
+    /// An empty queue that lets so many run at once.
+    pub fn new(concurrency: usize) -> Self {
+        Self {
+            concurrency: concurrency.max(1),
+            queued: HashMap::new(),
+            running: HashMap::new(),
+            running_total: 0,
+            known: HashMap::new(),
+        }
+    }
+
+    /// Adds a task unless it is known; with `not_before` it waits so long.
+    pub fn add(&mut self, task: Arc<Task>, not_before: Option<Instant>) {
+        if self.known.contains_key(&task.id) {
+            return;
+        }
+        let plugin = plugin(&task);
+        let place = (Reverse(task.priority), task.created_at, task.id.clone());
+        self.known.insert(task.id.clone(), Known::Queued(plugin.clone(), place.clone()));
+        self.queued.entry(plugin).or_default().insert(place, (task, not_before));
+    }
+
+    /// Takes the next task that may run; `room` says how many of a plugin may run at once.
+    pub fn next(&mut self, room: impl Fn(&str) -> usize) -> Option<(Arc<Task>, Stop)> {
+        if self.running_total >= self.concurrency {
+            return None;
+        }
+        let now = Instant::now();
+        let best = self
+            .queued
+            .iter()
+            .filter(|(plugin, _)| self.running.get(*plugin).copied().unwrap_or(0) < room(plugin))
+            .filter_map(|(plugin, tasks)| {
+                let ready = tasks.iter().find(|(_, (_, time))| time.is_none_or(|t| t <= now));
+                ready.map(|(place, _)| (place.clone(), plugin.clone()))
+            })
+            .min()?;
+        let (place, plugin) = best;
+        let tasks = self.queued.get_mut(&plugin)?;
+        let (task, _) = tasks.remove(&place)?;
+        if tasks.is_empty() {
+            self.queued.remove(&plugin);
+        }
+        let stop = Stop::new();
+        self.known.insert(task.id.clone(), Known::Running(stop.clone()));
+        *self.running.entry(plugin).or_default() += 1;
+        self.running_total += 1;
+        Some((task, stop))
+    }
+
+    /// Forgets a task that ran.
+    pub fn done(&mut self, task: &Task) {
+        if let Some(Known::Running(_)) = self.known.remove(&task.id) {
+            self.running_total = self.running_total.saturating_sub(1);
+            let plugin = plugin(task);
+            if let Some(count) = self.running.get_mut(&plugin) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.running.remove(&plugin);
+                }
+            }
+        }
+    }
+
+    /// Stops the task if it runs, and says so; otherwise takes it out of the queue.
+    pub fn take_or_stop(&mut self, id: &TaskId, reason: &str) -> bool {
+        match self.known.get(id) {
+            Some(Known::Running(stop)) => {
+                stop.stop(reason);
+                true
+            }
+            Some(Known::Queued(plugin, place)) => {
+                if let Some(tasks) = self.queued.get_mut(plugin) {
+                    tasks.remove(place);
+                    if tasks.is_empty() {
+                        self.queued.remove(plugin);
+                    }
+                }
+                self.known.remove(id);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// How many are known.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// How many of them run.
+    pub fn running(&self) -> usize {
+        self.running_total
+    }
+}
+
+fn plugin(task: &Task) -> String {
+    task.assigned_agents.first().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mandate_types::{PluginName, PrincipalName, TenantId};
+
+    fn task(agent: &str, priority: u8, age: i64) -> Arc<Task> {
+        let mut task = Task::new(
+            TaskId::fresh(),
+            "k".into(),
+            "t".into(),
+            TenantId::default(),
+            PrincipalName::parse("p").unwrap(),
+            Timestamp::from_micros(1_000 - age),
+        );
+        task.priority = priority;
+        task.assigned_agents = vec![PluginName::parse(agent).unwrap()];
+        Arc::new(task)
+    }
+
+    #[test]
+    fn priority_first_then_age() {
+        let mut queue = Queue::new(10);
+        let (low, high, old) = (task("a", 1, 9), task("b", 9, 0), task("a", 5, 5));
+        let young = task("b", 5, 1);
+        for t in [&low, &young, &old, &high] {
+            queue.add(t.clone(), None);
+        }
+        let order: Vec<TaskId> =
+            std::iter::from_fn(|| queue.next(|_| 10)).map(|(t, _)| t.id.clone()).collect();
+        assert_eq!(order, [&high, &old, &young, &low].map(|t| t.id.clone()));
+    }
+
+    #[test]
+    fn a_full_plugin_does_not_hold_up_others() {
+        let mut queue = Queue::new(10);
+        let (first, second, other) = (task("a", 9, 3), task("a", 9, 2), task("b", 1, 1));
+        for t in [&first, &second, &other] {
+            queue.add(t.clone(), None);
+        }
+        assert_eq!(queue.next(|_| 1).unwrap().0.id, first.id);
+        assert_eq!(queue.next(|_| 1).unwrap().0.id, other.id);
+        assert!(queue.next(|_| 1).is_none());
+        queue.done(&first);
+        assert_eq!(queue.next(|_| 1).unwrap().0.id, second.id);
+    }
+
+    #[test]
+    fn no_more_than_the_host_allows() {
+        let mut queue = Queue::new(1);
+        queue.add(task("a", 5, 1), None);
+        queue.add(task("b", 5, 1), None);
+        assert!(queue.next(|_| 9).is_some());
+        assert!(queue.next(|_| 9).is_none());
+    }
+
+    #[test]
+    fn the_same_task_is_queued_once() {
+        let mut queue = Queue::new(10);
+        let one = task("a", 5, 1);
+        queue.add(one.clone(), None);
+        queue.add(one.clone(), None);
+        assert_eq!(queue.len(), 1);
+        let (_, stop) = queue.next(|_| 9).unwrap();
+        queue.add(one.clone(), None);
+        assert!(queue.next(|_| 9).is_none());
+        assert!(queue.take_or_stop(&one.id, "why"));
+        assert_eq!(stop.reason(), Some("why"));
+    }
+}

@@ -1,0 +1,102 @@
+//! A client calls a tool: the same seam, in an execution of its own.
+
+use super::Tasks;
+use mandate_kernel::{Stop, ToolRun};
+use mandate_plugin::validate;
+use mandate_types::{Effects, ExecutionId, PrincipalName, Problem, TenantId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What a called tool answered.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ToolAnswer {
+    /// By the tool's schema.
+    pub result: Value,
+    /// Its journal: `GET /api/v1/executions/{execution}/steps`.
+    pub execution: ExecutionId,
+    /// How long it took.
+    pub duration_seconds: f64,
+}
+
+impl Tasks {
+    /// Calls the tool `plugin.tool`.
+    ///
+    /// # Errors
+    /// A [`Problem`] that says whether the call, the tool or the host was at fault.
+    pub async fn call_tool(
+        self: &Arc<Self>,
+        name: &str,
+        arguments: Value,
+        tenant: TenantId,
+        by: PrincipalName,
+    ) -> Result<ToolAnswer, Problem> {
+        self.accepts_work()?;
+        let catalogue = self.kernel.catalogue();
+        let missing = || Problem::not_found(format!("tool `{name}`; GET /api/v1/tools lists them"));
+        let (plugin, tool) = catalogue.tool(name).ok_or_else(missing)?;
+        let schemas = plugin.loaded.tools.get(tool).ok_or_else(missing)?;
+        let Some(terms) = plugin.terms(tool) else {
+            return Err(Problem::forbidden(format!(
+                "the operator has not accepted the tool `{name}`: PUT /api/v1/plugins/{}/grant",
+                plugin.name()
+            )));
+        };
+        if terms.effects > Effects::Internal {
+            return Err(Problem::forbidden(format!(
+                "`{name}` has `{}` effects outside of the host, which need an approved decision; this host cannot take decisions yet",
+                terms.effects
+            )));
+        }
+        if !plugin.takes_work() {
+            return Err(Problem::conflict(format!("the plugin `{}` is quarantined", plugin.name())));
+        }
+        validate(&schemas.arguments, &arguments).map_err(|problems| {
+            let problem = Problem::invalid(format!("the arguments are not what `{name}` expects"));
+            problems.into_iter().fold(problem, |p, field| p.with_field(field.field, field.expected))
+        })?;
+        let stop = Stop::new();
+        // A client that goes away takes its call with it.
+        let _stop = StopOnDrop(stop.clone());
+        let run = ToolRun {
+            plugin: plugin.clone(),
+            tool: tool.to_owned(),
+            arguments,
+            tenant,
+            principal: by,
+            stop,
+        };
+        let end = self.kernel.call_tool(run).await.map_err(|halted| match halted {
+            mandate_kernel::Halted::Store(error) => super::store_problem(error),
+            other => Problem::internal(other.to_string()),
+        })?;
+        match end.report {
+            Ok(report) => Ok(ToolAnswer {
+                result: report.output,
+                execution: end.execution,
+                duration_seconds: end.took.as_secs_f64(),
+            }),
+            Err(error) => {
+                let status = match error.kind.as_str() {
+                    "invalid" => 422,
+                    "not_found" => 404,
+                    "denied" => 403,
+                    "conflict" => 409,
+                    "unavailable" => 503,
+                    _ => 502,
+                };
+                let title = "The tool did not answer";
+                let slug = format!("tool-{}", error.kind.replace('_', "-"));
+                Err(Problem::new(status, &slug, title, format!("{name}: {}", error.message)))
+            }
+        }
+    }
+}
+
+struct StopOnDrop(Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop("the client went away");
+    }
+}
