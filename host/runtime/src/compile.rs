@@ -196,22 +196,19 @@ pub(crate) async fn in_child(
 
 fn why(status: ExitStatus, message: &str, limits: &CompileLimits) -> CompileError {
     use std::os::unix::process::ExitStatusExt;
+    // A compiler without memory may abort, or report what it could not have.
+    let memory = ["memory allocation of", "Cannot allocate memory (os error"];
+    if memory.iter().any(|text| message.contains(text)) {
+        return CompileError::Limit {
+            limit: "memory",
+            value: mebibytes(limits.memory_bytes),
+        };
+    }
     if status.code() == Some(REFUSED) {
         return refused(message.trim());
     }
     if status.signal() == Some(libc::SIGXCPU) {
         return exceeded_time(limits);
-    }
-    let memory = [
-        "memory allocation",
-        "Cannot allocate memory",
-        "out of memory",
-    ];
-    if memory.iter().any(|text| message.contains(text)) || status.signal() == Some(libc::SIGSEGV) {
-        return CompileError::Limit {
-            limit: "memory",
-            value: mebibytes(limits.memory_bytes),
-        };
     }
     let last = message.lines().last().unwrap_or_default();
     CompileError::Worker(format!("it ended with {status}: {last}"))

@@ -14,6 +14,7 @@
 
 pub mod bindings;
 mod cache;
+mod call;
 mod compile;
 mod component;
 pub mod contract;

@@ -250,3 +250,28 @@ async fn a_full_host_says_so() {
         End::Stopped("enough".into())
     );
 }
+
+#[tokio::test]
+async fn calls_from_the_guests_threads_stay_there() {
+    let runtime = std::sync::Arc::new(runtime(settings()));
+    let component = compiled(&runtime, guests::ECHO).await;
+    let inner = std::sync::Arc::clone(&runtime);
+    let names = runtime.spawn(async move {
+        let before = std::thread::current().id();
+        let ended = inner
+            .run_agent(
+                &component,
+                Fake::default(),
+                &limits(),
+                Stop::new(),
+                task("{}"),
+            )
+            .await;
+        (
+            ended.outcome.unwrap().unwrap().output,
+            before == std::thread::current().id(),
+        )
+    });
+    // A quick guest never leaves its task, so the thread cannot have changed.
+    assert_eq!(names.await.unwrap(), ("{}".to_owned(), true));
+}
