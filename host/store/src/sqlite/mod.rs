@@ -2,6 +2,7 @@
 
 mod apply;
 mod bulk;
+mod cache;
 mod collection;
 mod commit;
 mod cursor;
@@ -28,6 +29,7 @@ use tokio::sync::{broadcast, mpsc};
 /// A store in one file below the data directory.
 pub struct SqliteStore {
     readers: SqlitePool,
+    tasks: Arc<cache::TaskCache>,
     jobs: mpsc::Sender<writer::Job>,
     events: broadcast::Sender<Arc<Event>>,
 }

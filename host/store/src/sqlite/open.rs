@@ -1,16 +1,20 @@
 //! Opening: the lock on the data directory, the migrations, the connections.
 
 use super::SqliteStore;
+use super::cache::TaskCache;
 use super::sql::store_error;
 use super::writer::Writer;
 use crate::StoreError;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 
@@ -64,7 +68,7 @@ impl SqliteStore {
         if let Some(pages) = settings.max_pages {
             options = options.pragma("max_page_count", pages.to_string());
         }
-        let mut conn = options.connect().await.map_err(store_error)?;
+        let mut conn = connect(&options, data_dir).await?;
         let migrations = MIGRATIONS.map(|(number, name, text)| {
             let kind = MigrationType::Simple;
             Migration::new(number, name.into(), kind, text.into_sql_str(), false)
@@ -89,6 +93,7 @@ impl SqliteStore {
             .acquire_timeout(Duration::from_secs(10))
             .connect_lazy_with(readers);
 
+        let tasks = Arc::new(TaskCache::new());
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let (events, _) = broadcast::channel(BACKLOG);
         let writer = Writer {
@@ -96,16 +101,43 @@ impl SqliteStore {
             options,
             known,
             texts: HashMap::new(),
+            tasks: Arc::clone(&tasks),
             events: events.clone(),
             lock,
         };
         tokio::spawn(writer.run(waiting));
         Ok(Self {
             readers,
+            tasks,
             jobs,
             events,
         })
     }
+}
+
+/// A little room that is given back when there is none left at all: even opening needs some, for
+/// the memory that the connections share.
+const RESERVE: usize = 256 << 10;
+
+async fn connect(
+    options: &SqliteConnectOptions,
+    data_dir: &Path,
+) -> Result<SqliteConnection, StoreError> {
+    let reserve = data_dir.join("reserve");
+    let conn = match options.connect().await.map_err(store_error) {
+        Err(StoreError::Full(error)) if reserve.exists() => {
+            tracing::warn!(%error, "the disk is full: opening with the room kept in reserve");
+            std::fs::remove_file(&reserve).map_err(|e| StoreError::Full(e.to_string()))?;
+            options.connect().await.map_err(store_error)?
+        }
+        other => other?,
+    };
+    let kept = std::fs::metadata(&reserve).is_ok_and(|file| file.len() == RESERVE as u64);
+    if !kept && std::fs::write(&reserve, vec![0_u8; RESERVE]).is_err() {
+        // Half a reserve would only take the room that others need.
+        drop(std::fs::remove_file(&reserve));
+    }
+    Ok(conn)
 }
 
 fn migration_error(error: sqlx::migrate::MigrateError, file: &Path) -> StoreError {

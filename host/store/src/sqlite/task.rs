@@ -215,12 +215,24 @@ fn list(query: &TaskQuery) -> Result<Sql, StoreError> {
 #[async_trait::async_trait]
 impl TaskStore for SqliteStore {
     async fn task(&self, id: &TaskId) -> Result<Option<Task>, StoreError> {
-        let sql = Sql::with("SELECT * FROM tasks WHERE id = ?", vec![Arg::text(id)]);
-        sql.optional(&self.readers)
-            .await?
-            .as_ref()
-            .map(read)
-            .transpose()
+        let ticket = match self.tasks.get(id) {
+            Ok(task) => return Ok(Some(Task::clone(&task))),
+            Err(ticket) => ticket,
+        };
+        let sql = Sql::with(
+            "SELECT *, octet_length(input) + octet_length(metadata) + octet_length(description) \
+             + coalesce(octet_length(result), 0) + coalesce(octet_length(output), 0) AS bytes \
+             FROM tasks WHERE id = ?",
+            vec![Arg::text(id)],
+        );
+        let Some(row) = sql.optional(&self.readers).await? else {
+            return Ok(None);
+        };
+        let task = read(&row)?;
+        if row.get_int("bytes")? <= super::cache::MAX_BYTES {
+            self.tasks.keep(&ticket, &task);
+        }
+        Ok(Some(task))
     }
 
     async fn tasks(&self, query: &TaskQuery) -> Result<Page<Task>, StoreError> {

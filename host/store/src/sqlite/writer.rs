@@ -3,6 +3,7 @@
 
 use super::apply::{Batch, Known, Refused};
 use super::bulk::{Bulk, Texts};
+use super::cache::TaskCache;
 use super::op::Op;
 use super::sql::{self, Arg, Columns};
 use crate::commit::{Committed, Lease};
@@ -66,6 +67,7 @@ pub(super) struct Writer {
     pub(super) options: SqliteConnectOptions,
     pub(super) known: Known,
     pub(super) texts: Texts,
+    pub(super) tasks: Arc<TaskCache>,
     pub(super) events: broadcast::Sender<Arc<Event>>,
     /// Held as long as the connection.
     pub(super) lock: File,
@@ -157,6 +159,12 @@ impl Writer {
     ) {
         let mut seq = self.known.last_event;
         self.known = known;
+        // Before anybody can know of the change.
+        for op in requests.iter().flat_map(|request| &request.ops) {
+            if let Op::ChangeTask { id, .. } | Op::DeleteTask(id) = op {
+                self.tasks.forget(id);
+            }
+        }
         for (request, result) in requests.into_iter().zip(results) {
             let answer = result.map(|()| {
                 let mut events = Vec::new();
@@ -308,8 +316,10 @@ impl Writer {
         let outcome = super::sweep::portion(&mut self.conn, now)
             .await
             .map_err(sql::store_error);
-        if outcome.is_err() {
-            self.undo().await;
+        match outcome {
+            Ok((0, _)) => {}
+            Ok(_) => self.tasks.forget_all(),
+            Err(_) => self.undo().await,
         }
         outcome
     }

@@ -1,0 +1,309 @@
+//! Executions, invocations, steps, logs and leases.
+
+use crate::fixtures::*;
+use mandate_store::*;
+use mandate_types::*;
+use serde_json::json;
+
+fn write(step: &Step) -> Write {
+    Write::Step(Box::new(step.clone()))
+}
+
+pub async fn a_journal_reads_back_in_order(home: &Home) {
+    let store = home.open().await;
+    let (task, execution, mut root) = running(&*store).await;
+    let mut child = invocation(&execution);
+    child.id = InvocationId::derived(&root.id, 2, 1);
+    child.parent = Some(root.id.clone());
+    child.parent_step = Some(2);
+    child.depth = 1;
+    child.kind = GuestKind::Tool;
+    child.started_at = at(2);
+    let mut steps = vec![
+        step(&root.id, 1, 0),
+        step(&root.id, 2, 0),
+        step(&root.id, 2, 1),
+    ];
+    steps[2].child = Some(child.id.clone());
+    steps[1].refused = true;
+    steps[1].answer = Some(json!({"error": {"denied": "no"}}));
+    let ending = Ending {
+        status: InvocationStatus::Failed,
+        result: Some(json!({"r": 1})),
+        error: Some(TaskError {
+            kind: "trap".to_owned(),
+            message: "m".to_owned(),
+            retryable: false,
+        }),
+        ended_at: at(50),
+        steps: 3,
+        peak_memory_bytes: 1 << 20,
+        cost_micro_usd: MicroUsd(9),
+    };
+    let lease = Lease {
+        execution: execution.id.clone(),
+        epoch: 1,
+    };
+    // Written in another order than that of the journal.
+    let writes = vec![
+        Write::StartInvocation(Box::new(child.clone())),
+        write(&steps[2]),
+        write(&steps[0]),
+        write(&steps[1]),
+        Write::EndInvocation {
+            id: root.id.clone(),
+            ending: Box::new(ending.clone()),
+        },
+    ];
+    store.commit(Some(&lease), writes).await.unwrap();
+    (root.status, root.result, root.error) = (ending.status, ending.result, ending.error);
+    (root.ended_at, root.steps) = (Some(ending.ended_at), ending.steps);
+    (root.peak_memory_bytes, root.cost_micro_usd) =
+        (ending.peak_memory_bytes, ending.cost_micro_usd);
+    assert_eq!(
+        store.execution(&execution.id).await.unwrap().as_ref(),
+        Some(&execution)
+    );
+    assert_eq!(
+        store.executions(&task.id).await.unwrap(),
+        std::slice::from_ref(&execution)
+    );
+    assert_eq!(
+        store.invocation(&child.id).await.unwrap().as_ref(),
+        Some(&child)
+    );
+    assert_eq!(
+        store.invocations(&execution.id).await.unwrap(),
+        [root.clone(), child]
+    );
+    assert_eq!(store.steps(&root.id).await.unwrap(), steps);
+    assert_eq!(
+        store.invocation(&InvocationId::fresh()).await.unwrap(),
+        None
+    );
+    let nobody = Write::EndInvocation {
+        id: InvocationId::fresh(),
+        ending: Box::new(Ending {
+            status: InvocationStatus::Failed,
+            result: None,
+            error: None,
+            ended_at: at(1),
+            steps: 0,
+            peak_memory_bytes: 0,
+            cost_micro_usd: MicroUsd::ZERO,
+        }),
+    };
+    let answer = store.commit(None, vec![nobody]).await;
+    assert!(
+        matches!(answer, Err(CommitError::NotFound(_))),
+        "{answer:?}"
+    );
+}
+
+pub async fn a_step_is_written_once_and_answered_once(home: &Home) {
+    let store = home.open().await;
+    let (.., root) = running(&*store).await;
+    let mut intent = step(&root.id, 1, 0);
+    (intent.state, intent.answer, intent.answered_at) = (StepState::Intended, None, None);
+    store.commit(None, vec![write(&intent)]).await.unwrap();
+    match store
+        .commit(None, vec![write(&step(&root.id, 2, 0)), write(&intent)])
+        .await
+    {
+        Err(CommitError::StepExists {
+            invocation,
+            sequence: 1,
+            index: 0,
+        }) => {
+            assert_eq!(invocation, root.id);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(
+        store.steps(&root.id).await.unwrap(),
+        std::slice::from_ref(&intent)
+    );
+    let answer = |sequence| {
+        Write::AnswerStep(Box::new(StepAnswer {
+            invocation: root.id.clone(),
+            sequence,
+            index: 0,
+            answer: json!({"ok": 5}),
+            refused: false,
+            cost_micro_usd: MicroUsd(3),
+            answered_at: at(40),
+        }))
+    };
+    store.commit(None, vec![answer(1)]).await.unwrap();
+    let twice = store.commit(None, vec![answer(1)]).await;
+    assert!(matches!(twice, Err(CommitError::Conflict(_))), "{twice:?}");
+    let unknown = store.commit(None, vec![answer(9)]).await;
+    assert!(
+        matches!(unknown, Err(CommitError::NotFound(_))),
+        "{unknown:?}"
+    );
+    (intent.state, intent.answer) = (StepState::Answered, Some(json!({"ok": 5})));
+    (intent.answered_at, intent.cost_micro_usd) = (Some(at(40)), MicroUsd(3));
+    assert_eq!(store.steps(&root.id).await.unwrap(), [intent]);
+}
+
+pub async fn steps_need_their_invocation(home: &Home) {
+    let store = home.open().await;
+    let answer = store
+        .commit(None, vec![write(&step(&InvocationId::fresh(), 1, 0))])
+        .await;
+    assert!(
+        matches!(answer, Err(CommitError::NotFound(_))),
+        "{answer:?}"
+    );
+    let orphan = invocation(&execution(None));
+    let answer = store
+        .commit(None, vec![Write::StartInvocation(Box::new(orphan))])
+        .await;
+    assert!(
+        matches!(answer, Err(CommitError::NotFound(_))),
+        "{answer:?}"
+    );
+}
+
+pub async fn steps_of_an_execution_page(home: &Home) {
+    let store = home.open().await;
+    let (_, execution, root) = running(&*store).await;
+    let mut child = invocation(&execution);
+    child.id = InvocationId::fresh();
+    let mut writes = vec![Write::StartInvocation(Box::new(child.clone()))];
+    let mut all = Vec::new();
+    for n in 1..=12 {
+        for invocation in [&root.id, &child.id] {
+            let step = step(invocation, n, 0);
+            writes.push(write(&step));
+            all.push(step);
+        }
+    }
+    store.commit(None, writes).await.unwrap();
+    all.sort_by_key(|s| (s.at, s.invocation.clone(), s.sequence));
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = store
+            .execution_steps(&execution.id, 5, cursor.as_deref())
+            .await
+            .unwrap();
+        seen.extend(page.items);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, all);
+    let page = store.execution_steps(&execution.id, 5, None).await.unwrap();
+    let foreign = store
+        .execution_steps(&ExecutionId::fresh(), 5, page.cursor.as_deref())
+        .await;
+    assert!(matches!(foreign, Err(StoreError::Cursor)), "{foreign:?}");
+}
+
+pub async fn logs_are_found_newest_first(home: &Home) {
+    let store = home.open().await;
+    let line = |n: i64, name: &str| LogLine {
+        at: at(n / 2),
+        level: if n % 2 == 0 {
+            LogLevel::Warn
+        } else {
+            LogLevel::Debug
+        },
+        message: format!("line {n}"),
+        plugin: plugin(name),
+        invocation: InvocationId::fresh(),
+        task: None,
+        subject: (n == 3).then(|| Subject::parse("notes/N-3").unwrap()),
+        tenant: tenant(if n < 5 { "low" } else { "high" }),
+    };
+    let lines: Vec<_> = (0..10).map(|n| line(n, "a")).collect();
+    let mut writes: Vec<_> = lines
+        .iter()
+        .map(|l| Write::Log(Box::new(l.clone())))
+        .collect();
+    writes.push(Write::Log(Box::new(line(99, "b"))));
+    store.commit(None, writes).await.unwrap();
+    let a = plugin("a");
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = store
+            .logs(None, Some(&a), None, None, 4, cursor.as_deref())
+            .await
+            .unwrap();
+        seen.extend(page.items);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, lines.iter().rev().cloned().collect::<Vec<_>>());
+    let low = [tenant("low")];
+    let page = store
+        .logs(Some(&low), None, None, None, 100, None)
+        .await
+        .unwrap();
+    assert_eq!(page.items.len(), 5);
+    let subject = Subject::parse("notes/N-3").unwrap();
+    let page = store
+        .logs(None, None, None, Some(&subject), 100, None)
+        .await
+        .unwrap();
+    assert_eq!(page.items, [lines[3].clone()]);
+}
+
+pub async fn a_lost_lease_writes_nothing(home: &Home) {
+    let store = home.open().await;
+    let (_, execution, root) = running(&*store).await;
+    let lease = |epoch| Lease {
+        execution: execution.id.clone(),
+        epoch,
+    };
+    store
+        .commit(Some(&lease(1)), vec![write(&step(&root.id, 1, 0))])
+        .await
+        .unwrap();
+    let take = |epoch| Write::TakeExecution {
+        id: execution.id.clone(),
+        epoch,
+    };
+    store.commit(None, vec![take(2)]).await.unwrap();
+    let late = store
+        .commit(Some(&lease(1)), vec![write(&step(&root.id, 2, 0))])
+        .await;
+    assert!(matches!(late, Err(CommitError::LeaseLost(_))), "{late:?}");
+    store
+        .commit(Some(&lease(2)), vec![write(&step(&root.id, 2, 0))])
+        .await
+        .unwrap();
+    let again = store.commit(None, vec![take(2)]).await;
+    assert!(matches!(again, Err(CommitError::LeaseLost(_))), "{again:?}");
+    let unknown = Write::TakeExecution {
+        id: ExecutionId::fresh(),
+        epoch: 1,
+    };
+    let unknown = store.commit(None, vec![unknown]).await;
+    assert!(
+        matches!(unknown, Err(CommitError::NotFound(_))),
+        "{unknown:?}"
+    );
+    assert_eq!(store.steps(&root.id).await.unwrap().len(), 2);
+    assert_eq!(
+        store
+            .execution(&execution.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .lease_epoch,
+        2
+    );
+
+    // One of two hosts wins, and the loser's writes of the same moment are not there.
+    let takes = futures::future::join_all(
+        (0..8).map(|_| store.commit(None, vec![take(3), happen(event("taken"))])),
+    )
+    .await;
+    assert_eq!(takes.iter().filter(|answer| answer.is_ok()).count(), 1);
+    assert_eq!(store.last_event().await.unwrap(), 1);
+}

@@ -1,0 +1,70 @@
+//! What every store must do, whichever database is behind it: each case runs against every
+//! backend, and knows only the traits.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod commits;
+mod durability;
+mod fixtures;
+mod journal;
+mod others;
+mod queries;
+mod records;
+mod tasks;
+
+macro_rules! contract {
+    ($($module:ident :: $case:ident),* $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$module::$case(&crate::fixtures::Home::embedded()).await;
+                }
+            )*
+        }
+    };
+}
+
+contract! {
+    tasks::a_task_reads_back_as_written,
+    tasks::a_change_leaves_what_it_does_not_name,
+    tasks::a_change_needs_the_right_state,
+    tasks::a_read_after_a_commit_sees_it,
+    tasks::listings_filter_and_page,
+    tasks::unfinished_are_ordered_by_priority,
+    tasks::an_idempotency_key_makes_one_task,
+    tasks::removing_a_task_removes_what_is_below,
+    tasks::sweeping_removes_what_is_past_its_time,
+    journal::a_journal_reads_back_in_order,
+    journal::a_step_is_written_once_and_answered_once,
+    journal::steps_need_their_invocation,
+    journal::steps_of_an_execution_page,
+    journal::logs_are_found_newest_first,
+    journal::a_lost_lease_writes_nothing,
+    records::a_record_has_versions,
+    records::a_declaration_changes_with_its_indexes,
+    records::one_owner,
+    records::full_text_finds_all_words,
+    records::tenants_are_apart,
+    records::names_cannot_be_sql,
+    queries::conditions_compare_by_kind,
+    queries::wrong_queries_say_what_is_right,
+    queries::pages_cover_everything_once,
+    queries::cursors_are_tied_to_their_listing,
+    commits::one_of_many_fails_alone,
+    commits::a_commit_is_all_or_nothing,
+    commits::events_have_no_gap_with_many_writers,
+    commits::events_are_filtered,
+    commits::writes_of_one_commit_see_each_other,
+    others::principals_and_tokens,
+    others::installations_have_generations,
+    others::packages_and_triggers,
+    durability::everything_is_there_after_reopening,
+    durability::a_second_host_is_told_who_is_there,
+    durability::a_full_disk_refuses_and_loses_nothing,
+    durability::a_check_writes,
+}
