@@ -125,7 +125,11 @@ pub(super) fn given(filler: &mut Filler<'_>, node: &Node, field: &Field) -> Opti
     if let Some(value) = named_value(filler, node, field) {
         return Some(value);
     }
-    if let Some(label) = words::labelled(&filler.facts.goal, &field.name)
+    // Looking through the whole goal is worth it only for names that occur in it.
+    if words::stems(&field.name)
+        .iter()
+        .all(|stem| filler.facts.goal_words.contains(stem))
+        && let Some(label) = words::labelled(&filler.facts.goal, &field.name)
         && let Some(value) = Check::of(node).fitted(&Value::String(label))
     {
         return Some(value);
