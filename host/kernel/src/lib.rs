@@ -21,6 +21,7 @@ mod tree;
 pub use capability::telemetry::{NoTelemetry, Telemetry};
 pub use catalogue::{Active, Catalogue, CollectionEntry, RouteTarget};
 pub use execution::{ExecutionEnd, Run, RunEnd, ToolRun};
+pub use guest::Guest;
 pub use install::{InstallError, InstallRequest, Staged};
 pub use invocation::{Report, ReportResult};
 pub use kernel::{Kernel, KernelError, Settings};

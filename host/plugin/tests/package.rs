@@ -379,7 +379,7 @@ fn authority_in_plain_words() {
         "not signed",
         "does tasks of the kind demo",
         "ask fast models for up to $0.10 per task",
-        "call the tool text.*",
+        "call the tools text.*",
         "read the collection notes",
         "It may not delegate to agents, create tasks, write records, publish events,",
         "no access to files, network, environment or secrets",

@@ -113,7 +113,7 @@ fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
 }
 
 /// The schemas of which one or all hold besides `schema`'s own keywords.
-fn alternatives<'a>(schema: &'a Value) -> impl Iterator<Item = &'a Value> {
+fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
     ["allOf", "anyOf", "oneOf"]
         .into_iter()
         .filter_map(|key| schema.get(key).and_then(Value::as_array))

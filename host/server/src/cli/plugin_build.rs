@@ -2,11 +2,12 @@
 
 use super::guest_target;
 use anyhow::{Context, bail};
+use mandate_kernel::Guest;
 use mandate_plugin::encode;
 use mandate_plugin::{
     AgentDescription, Authority, Description, Manifest, Package, ToolDescription,
 };
-use mandate_runtime::{Imports, Runtime, Settings};
+use mandate_runtime::{Runtime, Settings};
 use mandate_types::Digest;
 use serde_json::Value;
 use std::io::Write as _;
@@ -30,12 +31,11 @@ pub struct Args {
     pub wasm: Option<PathBuf>,
 }
 
-/// Builds. `H` is the host implementation that guests are linked against; describing a guest
-/// runs it without imports, so nothing of `H` is called.
+/// Builds.
 ///
 /// # Errors
 /// Whatever is wrong with manifest, code or machine, in words for the author.
-pub async fn run<H: Imports>(args: Args) -> anyhow::Result<()> {
+pub async fn run(args: Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let manifest = read_manifest(&args.dir)?;
     let wasm = match &args.wasm {
@@ -44,7 +44,7 @@ pub async fn run<H: Imports>(args: Args) -> anyhow::Result<()> {
         }
         None => guest_target::compile(&args.dir, args.target_dir.as_deref())?,
     };
-    let package = package::<H>(wasm, manifest).await?;
+    let package = package(wasm, manifest).await?;
     let output = match args.output {
         Some(output) => output,
         None => args
@@ -76,11 +76,12 @@ fn read_manifest(dir: &Path) -> anyhow::Result<Manifest> {
         .map_err(|errors| anyhow::anyhow!("the manifest in {} is wrong:\n{errors}", dir.display()))
 }
 
-/// Encodes, checks, asks the code to describe itself, and embeds.
-async fn package<H: Imports>(wasm: Vec<u8>, manifest: Manifest) -> anyhow::Result<Package> {
+/// Encodes, checks, asks the code to describe itself, and embeds. A guest is described without
+/// imports: nothing of the kernel's side is called.
+async fn package(wasm: Vec<u8>, manifest: Manifest) -> anyhow::Result<Package> {
     let component = encode::component(wasm)?;
     let kind = encode::check(&component, &manifest)?;
-    let runtime = Runtime::<H>::new(Settings {
+    let runtime = Runtime::<Guest>::new(Settings {
         max_instances: 4,
         ..Settings::default()
     })?;
