@@ -297,3 +297,33 @@ async fn a_guest_without_a_caller_ends() {
     // The host implementation goes with the guest, and with it the other end of the channel.
     assert_eq!(slept.recv().await, None);
 }
+
+#[tokio::test]
+async fn handles_that_cost_the_host_memory_are_bounded() {
+    let wasm = guests::agent_with(
+        "(type $resource (resource (rep i32)))",
+        "(core func $new (canon resource.new $resource))",
+        r#"(export "new" (func $new))"#,
+        r#"(import "host" "new" (func $new (param i32) (result i32)))
+           (func (export "run") (param i32) (result i32)
+             (loop $again (drop (call $new (i32.const 1))) (br $again))
+             (unreachable))"#,
+    );
+    let runtime = runtime(settings());
+    let digest = mandate_types::Digest::of(&wasm);
+    let kind = mandate_types::GuestKind::Agent;
+    let component = runtime.compile(&digest, kind, &wasm).await.unwrap();
+    let ended = runtime
+        .run_agent(
+            &component,
+            Fake::default(),
+            &limits(),
+            Stop::new(),
+            task("{}"),
+        )
+        .await;
+    let Err(End::Trap(text)) = ended.outcome else {
+        panic!("{:?}", ended.outcome)
+    };
+    assert!(text.contains("handle limit"), "{text}");
+}
