@@ -44,7 +44,7 @@ impl fmt::Display for MicroUsd {
         let dollars = (micros / 1_000_000).to_string();
         let mut grouped = String::new();
         for (position, digit) in dollars.chars().enumerate() {
-            if position > 0 && (dollars.len() - position) % 3 == 0 {
+            if position > 0 && (dollars.len() - position).is_multiple_of(3) {
                 grouped.push(',');
             }
             grouped.push(digit);

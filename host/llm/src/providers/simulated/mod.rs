@@ -24,6 +24,8 @@ use turn::Turn;
 const ID: &str = "simulated";
 const MODEL: &str = "simulated-1";
 const BYTES_PER_TOKEN: usize = 4;
+/// Bytes of a request that take more than a moment to read.
+const LONG: u64 = 16 << 10;
 
 /// The provider of last resort, and of tests: free, always there, labelled in every answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,7 +50,18 @@ impl Provider for Simulated {
     }
 
     async fn complete(&self, request: &Request) -> Result<Response, LlmError> {
-        let (message, finish) = limited(turn::take(request)?, request);
+        let turn = if request.input_bytes() > LONG {
+            // A long conversation takes long to read: not on a thread that others wait for.
+            let request = request.clone();
+            let turn = tokio::task::spawn_blocking(move || turn::take(&request)).await;
+            turn.map_err(|lost| LlmError::Unavailable {
+                reason: format!("the simulated model broke off: {lost}"),
+                retry_after: None,
+            })??
+        } else {
+            turn::take(request)?
+        };
+        let (message, finish) = limited(turn, request);
         let written: usize = message.tool_calls.iter().map(call_bytes).sum();
         let usage = Usage {
             input_tokens: tokens(request.input_bytes()),
