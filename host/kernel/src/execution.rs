@@ -6,7 +6,7 @@ use crate::invocation::{invoke, Call, ReportResult};
 use crate::kernel::Kernel;
 use crate::tree::{Halted, Tree, TreeStart};
 use mandate_runtime::Stop;
-use mandate_store::{Execution, Task, Write};
+use mandate_store::{Execution, Task, TaskError, Write};
 use mandate_types::{
     Effects, ExecutionId, GuestKind, InvocationId, MicroUsd, PrincipalName, TenantId, Timestamp,
 };
@@ -189,7 +189,19 @@ impl Kernel {
 
     async fn finish(self: &Arc<Self>, tree: Arc<Tree>, call: Call) -> Result<RunEnd, Halted> {
         let begun = std::time::Instant::now();
-        let report = invoke(self.clone(), tree.clone(), call).await?;
+        // On the guests' own threads: an invocation then needs no hop to get there and back.
+        let running = self.runtime().spawn(invoke(self.clone(), tree.clone(), call)).await;
+        let report = match running {
+            Ok(report) => report?,
+            Err(lost) => {
+                tracing::error!(execution = %tree.execution, error = %lost, "an execution broke off");
+                Err(TaskError {
+                    kind: "internal".to_owned(),
+                    message: "the host made a mistake while running this; see its log".to_owned(),
+                    retryable: false,
+                })
+            }
+        };
         let end = ExecutionEnd {
             execution: tree.execution.clone(),
             report,

@@ -22,7 +22,7 @@ pub use capability::telemetry::{NoTelemetry, Telemetry};
 pub use catalogue::{Active, Catalogue, CollectionEntry, RouteTarget};
 pub use execution::{ExecutionEnd, Run, RunEnd, ToolRun};
 pub use guest::Guest;
-pub use install::{InstallError, InstallRequest, Staged};
+pub use install::{InstallError, InstallRequest, Staged, asked_for};
 pub use invocation::{Report, ReportResult};
 pub use kernel::{Kernel, KernelError, Settings};
 pub use loaded::{LoadError, Loaded};

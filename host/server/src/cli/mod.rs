@@ -64,7 +64,8 @@ enum Plugin {
 /// Whatever went wrong, for people.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     if matches!(cli.command, Command::CompileWorker) {
-        return Ok(mandate_runtime::compile_worker(std::io::stdin(), std::io::stdout())?);
+        let status = mandate_runtime::compile_worker(std::io::stdin(), std::io::stdout())?;
+        std::process::exit(status);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {

@@ -2,7 +2,7 @@
 
 use super::client::Connection;
 use anyhow::{bail, Context};
-use mandate_plugin::{inspect, Package};
+use mandate_plugin::{Authority, Package};
 use reqwest::Method;
 use serde_json::Value;
 use std::io::{BufRead, IsTerminal, Write};
@@ -54,7 +54,7 @@ fn ask(package: &Package) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("pass --accept to grant what the plugin asks for (`mandate plugin inspect` shows it), or --deny to grant nothing");
     }
-    println!("{}", inspect::authority(package));
+    println!("{}", Authority::of(package));
     print!("Grant all of this? [y/N] ");
     std::io::stdout().flush()?;
     let mut answer = String::new();

@@ -1,6 +1,6 @@
 //! `mandate serve`: the host, until it is told to stop.
 
-use crate::api::{self, ApiState};
+use crate::api::{self, Api};
 use crate::config::Config;
 use crate::host::Host;
 use crate::observability;
@@ -51,7 +51,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         install_all(&host, folder).await?;
     }
     host.start(&config).await?;
-    let state = ApiState::new(
+    let state = Api::new(
         host.kernel.clone(),
         host.tasks.clone(),
         config.api.clone(),

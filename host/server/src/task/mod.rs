@@ -5,10 +5,9 @@ mod run;
 mod submit;
 pub mod tool;
 
-pub use submit::{NewTask, Origin, Submitted};
-pub use tool::ToolAnswer;
+pub use submit::{NewTask, Origin};
 
-use mandate_kernel::{Kernel, Stop};
+use mandate_kernel::Kernel;
 use mandate_store::{CommitError, NewEvent, SharedStore, StoreError, Task, TaskChange, Write};
 use mandate_types::{
     EventKind, PrincipalName, Problem, TaskId, TaskStatus, Timestamp,
