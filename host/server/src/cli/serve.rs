@@ -9,10 +9,12 @@ use mandate_kernel::InstallRequest;
 use mandate_types::PrincipalName;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{signal, SignalKind};
+
+/// How long answers that are under way have when everything is drained.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// `mandate serve`
 #[derive(clap::Args)]
@@ -67,21 +69,24 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     );
     let tasks = host.tasks.clone();
     let grace = Duration::from_secs(config.tasks.drain_seconds);
-    let stop = Arc::new(tokio::sync::Notify::new());
-    let told = stop.clone();
-    let draining = tokio::spawn(async move {
+    let (drained, told) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
         stop_signal().await;
         tracing::info!("stopping: no new work is taken");
         tasks.drain(grace).await;
-        told.notify_one();
+        drained.send_replace(true);
     });
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, service);
+    let closing = |mut told: tokio::sync::watch::Receiver<bool>| async move {
+        // A sender that is gone has nothing more to drain.
+        let _ = told.wait_for(|done| *done).await;
+    };
+    let serving = axum::serve(listener, service).with_graceful_shutdown(closing(told.clone()));
     tokio::select! {
         served = serving => served.context("the listener failed")?,
-        () = stop.notified() => {}
+        // Answers that are under way are finished; who only listens is cut off.
+        () = async { closing(told).await; tokio::time::sleep(LAST_ANSWERS).await } => {}
     }
-    draining.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -221,7 +221,14 @@ impl Tasks {
         let writes = vec![
             Write::ChangeTask {
                 id: id.clone(),
-                from: &[TaskStatus::Pending, TaskStatus::Waiting, TaskStatus::Diverged, TaskStatus::Blocked],
+                // Also one that waits here for its journal: it is `running`, and does not run.
+                from: &[
+                    TaskStatus::Pending,
+                    TaskStatus::Running,
+                    TaskStatus::Waiting,
+                    TaskStatus::Diverged,
+                    TaskStatus::Blocked,
+                ],
                 change: Box::new(change),
             },
             task_event(&task, EventKind::TASK_CANCELLED, json!({"by": by})),
@@ -241,13 +248,28 @@ impl Tasks {
             .or_default()
             .push(sender);
         // It may have ended before anybody listened.
-        if let Ok(Some(task)) = self.store().task(id).await
-            && (task.status.is_final() || !task.queued)
-        {
-            return;
+        let over = match self.store().task(id).await {
+            Ok(Some(task)) => task.status.is_final() || !task.queued,
+            _ => false,
+        };
+        if !over {
+            // Either way the caller looks at the task again.
+            let _ = tokio::time::timeout(most, receiver).await;
+        } else {
+            drop(receiver);
         }
-        // Either way the caller looks at the task again.
-        let _ = tokio::time::timeout(most, receiver).await;
+        self.forget_waiting(id);
+    }
+
+    /// Nobody tells those again who stopped listening.
+    fn forget_waiting(&self, id: &TaskId) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(senders) = waiting.get_mut(id) {
+            senders.retain(|sender| !sender.is_closed());
+            if senders.is_empty() {
+                waiting.remove(id);
+            }
+        }
     }
 
     fn tell_waiting(&self, id: &TaskId) {
