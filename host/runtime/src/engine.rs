@@ -38,14 +38,20 @@ pub(crate) fn compile_config(settings: &Settings) -> Config {
     config
 }
 
-/// The configuration of the engine that runs guests.
+/// The configuration of the engine that runs guests, pool included. Public for whoever compares
+/// a call with wasmtime alone.
+pub fn config(settings: &Settings) -> Config {
+    let mut config = compile_config(settings);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
+    config
+}
+
+/// The engine that runs guests.
 ///
 /// # Errors
 /// When wasmtime does not accept the configuration or the address space does not suffice.
 pub(crate) fn engine(settings: &Settings) -> wasmtime::Result<Engine> {
-    let mut config = compile_config(settings);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)));
-    Engine::new(&config)
+    Engine::new(&config(settings))
 }
 
 fn pool(settings: &Settings) -> PoolingAllocationConfig {

@@ -30,6 +30,7 @@ mod wasi;
 
 pub use compile::{CompileError, compile_worker};
 pub use component::{Component, Description, Origin};
+pub use engine::config;
 pub use imports::Imports;
 pub use invocation::{End, Ended};
 pub use output::Stream;
