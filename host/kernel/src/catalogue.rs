@@ -2,8 +2,8 @@
 //! catalogue is never changed, only replaced: whoever holds one sees one state.
 
 use crate::loaded::Loaded;
-use mandate_plugin::manifest::{RecordAction, Route};
 use mandate_plugin::Validator;
+use mandate_plugin::manifest::{RecordAction, Route};
 use mandate_policy::{Grant, ToolTerms};
 use mandate_store::{Collection, Installation, InstallationStatus};
 use mandate_types::PluginName;
@@ -36,12 +36,19 @@ impl Active {
 
     /// The accepted terms of its tool `name`; none if the operator accepted none.
     pub fn terms(&self, name: &str) -> Option<&ToolTerms> {
-        self.loaded.tools.get(name).and_then(|_| self.grant().tools.get(name))
+        self.loaded
+            .tools
+            .get(name)
+            .and_then(|_| self.grant().tools.get(name))
     }
 
     /// Whether it is an agent that accepts tasks of `kind`.
     pub fn accepts(&self, kind: &str) -> bool {
-        self.loaded.manifest.agent.as_ref().is_some_and(|a| a.kinds.iter().any(|k| k == kind))
+        self.loaded
+            .manifest
+            .agent
+            .as_ref()
+            .is_some_and(|a| a.kinds.iter().any(|k| k == kind))
     }
 }
 
@@ -99,10 +106,21 @@ impl Catalogue {
                     .map(|section| section.actions.clone())
                     .unwrap_or_default();
                 let name = declared.name.clone();
-                Some((name, Arc::new(CollectionEntry { declared, validator, actions })))
+                Some((
+                    name,
+                    Arc::new(CollectionEntry {
+                        declared,
+                        validator,
+                        actions,
+                    }),
+                ))
             })
             .collect();
-        Self { plugins, collections, routes }
+        Self {
+            plugins,
+            collections,
+            routes,
+        }
     }
 
     /// The plugins by name.
@@ -117,19 +135,27 @@ impl Catalogue {
 
     /// The plugin installed as `name`.
     pub fn plugin(&self, name: &str) -> Option<&Arc<Active>> {
-        PluginName::parse(name).ok().and_then(|name| self.plugins.get(&name))
+        PluginName::parse(name)
+            .ok()
+            .and_then(|name| self.plugins.get(&name))
     }
 
     /// The tool `plugin.tool`.
     pub fn tool<'a>(&self, name: &'a str) -> Option<(&Arc<Active>, &'a str)> {
         let (plugin, tool) = name.split_once('.')?;
         let active = self.plugin(plugin)?;
-        active.loaded.tools.contains_key(tool).then_some((active, tool))
+        active
+            .loaded
+            .tools
+            .contains_key(tool)
+            .then_some((active, tool))
     }
 
     /// The agents that accept tasks of `kind` and take work, by name.
     pub fn agents_for(&self, kind: &str) -> impl Iterator<Item = &Arc<Active>> {
-        self.plugins.values().filter(move |active| active.takes_work() && active.accepts(kind))
+        self.plugins
+            .values()
+            .filter(move |active| active.takes_work() && active.accepts(kind))
     }
 
     /// Every kind of task that somebody accepts.
@@ -165,4 +191,3 @@ impl Catalogue {
         self.routes.iter()
     }
 }
-

@@ -2,7 +2,7 @@
 //! everything below it.
 
 use crate::catalogue::Active;
-use crate::invocation::{invoke, Call, ReportResult};
+use crate::invocation::{Call, ReportResult, invoke};
 use crate::kernel::Kernel;
 use crate::tree::{Halted, Tree, TreeStart};
 use mandate_runtime::Stop;
@@ -97,7 +97,8 @@ impl Kernel {
         let tree = self.tree(&run.task, execution, 1, false, run.stop, first);
         // On disk before the guest runs: who asks sees it running, and a crash finds it.
         tree.flush().await?;
-        self.finish(tree, agent_call(root, run.plugin, run.task)).await
+        self.finish(tree, agent_call(root, run.plugin, run.task))
+            .await
     }
 
     /// Goes on with an execution that this or another host left unfinished, by replaying it.
@@ -110,11 +111,21 @@ impl Kernel {
         execution: Execution,
     ) -> Result<RunEnd, Halted> {
         let epoch = execution.lease_epoch.saturating_add(1);
-        let take = Write::TakeExecution { id: execution.id.clone(), epoch };
+        let take = Write::TakeExecution {
+            id: execution.id.clone(),
+            epoch,
+        };
         self.store().commit(None, vec![take]).await?;
-        let tree =
-            self.tree(&run.task, execution.id.clone(), epoch, true, run.stop, run.with_start);
-        self.finish(tree, agent_call(execution.root, run.plugin, run.task)).await
+        let tree = self.tree(
+            &run.task,
+            execution.id.clone(),
+            epoch,
+            true,
+            run.stop,
+            run.with_start,
+        );
+        self.finish(tree, agent_call(execution.root, run.plugin, run.task))
+            .await
     }
 
     /// Calls a tool for a client, in an execution of its own.
@@ -147,7 +158,10 @@ impl Kernel {
         };
         let first = vec![Write::StartExecution(Box::new(started))];
         let tree = Arc::new(Tree::new(self.store().clone(), start, first));
-        let ceiling = run.plugin.terms(&run.tool).map_or(Effects::None, |terms| terms.effects);
+        let ceiling = run
+            .plugin
+            .terms(&run.tool)
+            .map_or(Effects::None, |terms| terms.effects);
         let call = Call {
             id: root,
             parent: None,
@@ -190,7 +204,10 @@ impl Kernel {
     async fn finish(self: &Arc<Self>, tree: Arc<Tree>, call: Call) -> Result<RunEnd, Halted> {
         let begun = std::time::Instant::now();
         // On the guests' own threads: an invocation then needs no hop to get there and back.
-        let running = self.runtime().spawn(invoke(self.clone(), tree.clone(), call)).await;
+        let running = self
+            .runtime()
+            .spawn(invoke(self.clone(), tree.clone(), call))
+            .await;
         let report = match running {
             Ok(report) => report?,
             Err(lost) => {

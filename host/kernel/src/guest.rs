@@ -55,7 +55,9 @@ impl Guest {
 
     /// Ends the instance because a row does not have the form that this host writes.
     pub fn broken(&mut self, error: &serde_json::Error) -> HostError {
-        self.halt(Halted::Store(mandate_store::StoreError::Corrupt(error.to_string())))
+        self.halt(Halted::Store(mandate_store::StoreError::Corrupt(
+            error.to_string(),
+        )))
     }
 
     /// Keeps a line of the plugin's log.
@@ -63,7 +65,8 @@ impl Guest {
     /// # Errors
     /// The trap, when the plugin logged more than it may.
     pub async fn log_line(&mut self, level: LogLevel, message: String) -> Told<()> {
-        self.take_line(level, message).map_err(|end| self.end(end))?;
+        self.take_line(level, message)
+            .map_err(|end| self.end(end))?;
         let lines = std::mem::take(&mut self.lines);
         let tree = self.scope.tree.clone();
         tree.push(lines).await.map_err(|halted| self.halt(halted))
@@ -75,7 +78,9 @@ impl Guest {
     }
 
     fn take_line(&mut self, level: LogLevel, message: String) -> Result<(), End> {
-        self.journal.count_log(&self.scope.limits, message.len()).map_err(End::Limit)?;
+        self.journal
+            .count_log(&self.scope.limits, message.len())
+            .map_err(End::Limit)?;
         if self.journal.replaying() {
             return Ok(());
         }

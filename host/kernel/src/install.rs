@@ -2,10 +2,11 @@
 //! change is one commit and one swap of the catalogue; a change that fails changes nothing.
 
 use crate::catalogue::{Active, Catalogue};
-use crate::kernel::{Kernel, PluginLoadError};
+use crate::kernel::{Kernel, PluginLoadError, TrustPolicy};
 use crate::loaded::{LoadError, Loaded};
 use mandate_plugin::manifest::Manifest;
-use mandate_plugin::{compile_schema, validate, Package, PackageError, SchemaError};
+use mandate_plugin::signature::Trust;
+use mandate_plugin::{Package, PackageError, SchemaError, compile_schema, validate};
 use mandate_policy::{Capabilities, Grant, ToolTerms};
 use mandate_store::{
     Collection, CommitError, FieldKind, IndexedField, Installation, InstallationStatus, NewEvent,
@@ -14,7 +15,7 @@ use mandate_store::{
 use mandate_types::{
     Digest, EventKind, FieldProblem, PluginName, PrincipalName, TenantId, Timestamp,
 };
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Why a change of what is installed was refused.
@@ -23,6 +24,9 @@ pub enum InstallError {
     /// The file.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The signature is wrong, or missing where one is needed.
+    #[error("{0}")]
+    Signature(String),
     /// The name is not a plugin name.
     #[error("{0}")]
     Name(String),
@@ -68,9 +72,9 @@ impl From<PluginLoadError> for InstallError {
         match error {
             PluginLoadError::Load(error) => Self::Load(error),
             PluginLoadError::Store(error) => Self::Store(error),
-            PluginLoadError::Missing(digest) => {
-                Self::Taken(format!("the package {digest} is not stored on this host any more"))
-            }
+            PluginLoadError::Missing(digest) => Self::Taken(format!(
+                "the package {digest} is not stored on this host any more"
+            )),
         }
     }
 }
@@ -115,7 +119,10 @@ pub fn asked_for(manifest: &Manifest) -> Grant {
             .tools
             .iter()
             .map(|tool| {
-                let terms = ToolTerms { effects: tool.effects, idempotent: tool.idempotent };
+                let terms = ToolTerms {
+                    effects: tool.effects,
+                    idempotent: tool.idempotent,
+                };
                 (tool.name.clone(), terms)
             })
             .collect(),
@@ -140,11 +147,15 @@ impl Kernel {
     /// [`InstallError`] says what is wrong with it.
     pub async fn stage(&self, bytes: Vec<u8>) -> Result<Staged, InstallError> {
         let package = Package::read(bytes)?;
+        check_signature(self.trust(), &package)?;
         let loaded = match self.ready(&package.digest) {
             Some(loaded) => loaded,
             None => Arc::new(Loaded::load(self.runtime(), &package).await?),
         };
-        Ok(Staged { loaded, bytes: package.bytes })
+        Ok(Staged {
+            loaded,
+            bytes: package.bytes,
+        })
     }
 
     /// Makes a staged package the one that new work runs, under a name.
@@ -173,7 +184,10 @@ impl Kernel {
                     .tools
                     .iter()
                     .filter(|(name, terms)| {
-                        manifest.tools.iter().any(|t| t.name == **name && t.effects <= terms.effects)
+                        manifest
+                            .tools
+                            .iter()
+                            .any(|t| t.name == **name && t.effects <= terms.effects)
                     })
                     .map(|(name, terms)| (name.clone(), terms.clone()))
                     .collect(),
@@ -200,7 +214,10 @@ impl Kernel {
             digest: digest.clone(),
             previous,
             settings,
-            grant: Grant { generation: generation(&stored), ..grant },
+            grant: Grant {
+                generation: generation(&stored),
+                ..grant
+            },
             status: InstallationStatus::Active,
             installed_at: stored.as_ref().map_or(now, |s| s.installed_at),
             updated_at: now,
@@ -213,9 +230,18 @@ impl Kernel {
         };
         let collections = self.declared(&catalogue, &name, manifest);
         let mut writes = vec![Write::PutPackage(Box::new(package))];
-        writes.extend(collections.into_iter().map(|c| Write::PutCollection(Box::new(c))));
-        let action = if stored.is_some() { "upgraded" } else { "installed" };
-        self.apply(installation, staged.loaded, action, writes).await
+        writes.extend(
+            collections
+                .into_iter()
+                .map(|c| Write::PutCollection(Box::new(c))),
+        );
+        let action = if stored.is_some() {
+            "upgraded"
+        } else {
+            "installed"
+        };
+        self.apply(installation, staged.loaded, action, writes)
+            .await
     }
 
     /// Changes what a plugin is allowed, or its settings, or whether it takes work.
@@ -232,7 +258,9 @@ impl Kernel {
     ) -> Result<Arc<Active>, InstallError> {
         let _changing = self.changing.lock().await;
         let stored = self.installation(name).await?;
-        let current = stored.clone().ok_or_else(|| InstallError::NotInstalled(name.clone()))?;
+        let current = stored
+            .clone()
+            .ok_or_else(|| InstallError::NotInstalled(name.clone()))?;
         let loaded = self.load(&current.digest).await?;
         let mut installation = current;
         if let Some(grant) = grant {
@@ -247,7 +275,8 @@ impl Kernel {
         installation.grant.generation = generation(&stored);
         installation.updated_at = Timestamp::now();
         installation.updated_by = by;
-        self.apply(installation, loaded, "changed", Vec::new()).await
+        self.apply(installation, loaded, "changed", Vec::new())
+            .await
     }
 
     /// Makes the version before the active one again, with the present grant as far as that
@@ -262,7 +291,9 @@ impl Kernel {
     ) -> Result<Arc<Active>, InstallError> {
         let stored = self.installation(name).await?;
         let current = stored.ok_or_else(|| InstallError::NotInstalled(name.clone()))?;
-        let digest = current.previous.ok_or_else(|| InstallError::NoPrevious(name.clone()))?;
+        let digest = current
+            .previous
+            .ok_or_else(|| InstallError::NoPrevious(name.clone()))?;
         let loaded = self.load(&digest).await?;
         let package = self.store().package(&digest).await?;
         let bytes = package.map(|p| p.bytes).unwrap_or_default();
@@ -288,7 +319,10 @@ impl Kernel {
         let mut writes = vec![Write::RemoveInstallation(name.clone())];
         for collection in self.store().collections().await? {
             if collection.owner == *name && !collection.retired {
-                let retired = Collection { retired: true, ..collection };
+                let retired = Collection {
+                    retired: true,
+                    ..collection
+                };
                 writes.push(Write::PutCollection(Box::new(retired)));
             }
         }
@@ -314,7 +348,10 @@ impl Kernel {
         writes.push(changed(&name, Some(&installation.digest), action, &by));
         self.store().commit(None, writes).await?;
         self.keep(&loaded);
-        let active = Arc::new(Active { installation, loaded });
+        let active = Arc::new(Active {
+            installation,
+            loaded,
+        });
         let mut plugins = self.catalogue().plugin_map();
         plugins.insert(name, active.clone());
         let collections = self.store().collections().await?;
@@ -324,7 +361,9 @@ impl Kernel {
 
     async fn installation(&self, name: &PluginName) -> Result<Option<Installation>, StoreError> {
         let all = self.store().installations().await?;
-        Ok(all.into_iter().find(|installation| installation.name == *name))
+        Ok(all
+            .into_iter()
+            .find(|installation| installation.name == *name))
     }
 
     /// Collections have one owner, and routes lead to one place.
@@ -336,8 +375,10 @@ impl Kernel {
     ) -> Result<(), InstallError> {
         for (collection, section) in &manifest.records {
             let what = format!("the collection `{collection}`");
-            compile_schema(&section.schema)
-                .map_err(|error| InstallError::Schema { what: what.clone(), error })?;
+            compile_schema(&section.schema).map_err(|error| InstallError::Schema {
+                what: what.clone(),
+                error,
+            })?;
             if let Some(entry) = catalogue.collection(collection)
                 && entry.declared.owner != *name
                 && !same_plugin(catalogue, &entry.declared.owner, manifest)
@@ -371,7 +412,9 @@ impl Kernel {
         manifest: &Manifest,
     ) -> Vec<Collection> {
         let owned_elsewhere = |collection: &str| {
-            catalogue.collection(collection).is_some_and(|entry| entry.declared.owner != *name)
+            catalogue
+                .collection(collection)
+                .is_some_and(|entry| entry.declared.owner != *name)
         };
         manifest
             .records
@@ -385,7 +428,10 @@ impl Kernel {
                 indexed: section
                     .indexed
                     .iter()
-                    .map(|(name, kind)| IndexedField { name: name.clone(), kind: field_kind(kind) })
+                    .map(|(name, kind)| IndexedField {
+                        name: name.clone(),
+                        kind: field_kind(kind),
+                    })
                     .collect(),
                 full_text: section.full_text.clone(),
                 retired: false,
@@ -411,15 +457,13 @@ fn same_plugin(catalogue: &Catalogue, other: &PluginName, manifest: &Manifest) -
 }
 
 fn generation(stored: &Option<Installation>) -> u64 {
-    stored.as_ref().map_or(0, |s| s.grant.generation).saturating_add(1)
+    stored
+        .as_ref()
+        .map_or(0, |s| s.grant.generation)
+        .saturating_add(1)
 }
 
-fn changed(
-    name: &PluginName,
-    digest: Option<&Digest>,
-    action: &str,
-    by: &PrincipalName,
-) -> Write {
+fn changed(name: &PluginName, digest: Option<&Digest>, action: &str, by: &PrincipalName) -> Write {
     Write::Event(Box::new(NewEvent {
         time: Timestamp::now(),
         kind: EventKind::PLUGIN_CHANGED.to_owned(),
@@ -428,6 +472,26 @@ fn changed(
         tenant: TenantId::default_tenant(),
         data: json!({"plugin": name, "digest": digest, "action": action, "by": by}),
     }))
+}
+
+fn check_signature(trust: &TrustPolicy, package: &Package) -> Result<(), InstallError> {
+    let publisher = &package.manifest.plugin.publisher;
+    let needed = trust.require_signature || trust.keys.knows(publisher);
+    let wrong = match trust.keys.judge(package) {
+        Trust::Trusted => return Ok(()),
+        Trust::Invalid => {
+            "the signature does not fit the file: it was changed after it was signed, or is damaged"
+                .to_owned()
+        }
+        Trust::Unsigned | Trust::UnknownKey if !needed => return Ok(()),
+        Trust::Unsigned => format!(
+            "the plugin is not signed, and this host takes plugins of `{publisher}` only with a trusted signature: `mandate plugin sign`"
+        ),
+        Trust::UnknownKey => format!(
+            "the plugin is signed with a key that this host does not trust for `{publisher}`; add the key under [trust.keys] in the configuration"
+        ),
+    };
+    Err(InstallError::Signature(wrong))
 }
 
 fn check_grant(manifest: &Manifest, grant: &Grant) -> Result<(), InstallError> {
@@ -442,7 +506,11 @@ fn check_grant(manifest: &Manifest, grant: &Grant) -> Result<(), InstallError> {
             Some(_) => {}
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(InstallError::Exceeds(problems)) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(InstallError::Exceeds(problems))
+    }
 }
 
 fn check_settings(manifest: &Manifest, settings: &Value) -> Result<(), InstallError> {
@@ -451,11 +519,16 @@ fn check_settings(manifest: &Manifest, settings: &Value) -> Result<(), InstallEr
         if empty {
             return Ok(());
         }
-        let problem = FieldProblem { field: String::new(), expected: "no settings".to_owned() };
+        let problem = FieldProblem {
+            field: String::new(),
+            expected: "no settings".to_owned(),
+        };
         return Err(InstallError::Settings(vec![problem]));
     };
-    let validator = compile_schema(schema)
-        .map_err(|error| InstallError::Schema { what: "[settings]".to_owned(), error })?;
+    let validator = compile_schema(schema).map_err(|error| InstallError::Schema {
+        what: "[settings]".to_owned(),
+        error,
+    })?;
     validate(&validator, settings).map_err(InstallError::Settings)
 }
 
@@ -467,13 +540,22 @@ fn common(allowed: &Capabilities, asked: &Capabilities) -> Capabilities {
     let keep = |part: Capabilities| part.beyond(asked).is_empty();
     Capabilities {
         llm: allowed.llm.clone().filter(|llm| {
-            keep(Capabilities { llm: Some(llm.clone()), ..Capabilities::default() })
+            keep(Capabilities {
+                llm: Some(llm.clone()),
+                ..Capabilities::default()
+            })
         }),
         invoke: allowed.invoke.clone().filter(|invoke| {
-            keep(Capabilities { invoke: Some(invoke.clone()), ..Capabilities::default() })
+            keep(Capabilities {
+                invoke: Some(invoke.clone()),
+                ..Capabilities::default()
+            })
         }),
         records: allowed.records.clone().filter(|records| {
-            keep(Capabilities { records: Some(records.clone()), ..Capabilities::default() })
+            keep(Capabilities {
+                records: Some(records.clone()),
+                ..Capabilities::default()
+            })
         }),
         events: allowed.events && asked.events,
         telemetry: allowed

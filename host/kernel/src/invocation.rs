@@ -8,9 +8,9 @@ use crate::kernel::Kernel;
 use crate::loaded::Loaded;
 use crate::records::list;
 use crate::tree::{Halted, Lineage, Tree};
-use futures::future::BoxFuture;
 use futures::FutureExt;
-use mandate_plugin::{validate, Validator};
+use futures::future::BoxFuture;
+use mandate_plugin::{Validator, validate};
 use mandate_runtime::bindings::types::types::Error;
 use mandate_runtime::bindings::{agent_export, tool_export};
 use mandate_runtime::{End, Ended};
@@ -19,7 +19,7 @@ use mandate_types::{
     Effects, EventKind, GuestKind, InvocationId, InvocationStatus, Limits, Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What a guest answered.
@@ -79,14 +79,12 @@ pub fn invoke(
     .boxed()
 }
 
-async fn start(
-    kernel: Arc<Kernel>,
-    tree: Arc<Tree>,
-    call: Call,
-) -> Result<ReportResult, Halted> {
+async fn start(kernel: Arc<Kernel>, tree: Arc<Tree>, call: Call) -> Result<ReportResult, Halted> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| {
-        Halted::Store(mandate_store::StoreError::Unavailable(format!("no randomness: {error}")))
+        Halted::Store(mandate_store::StoreError::Unavailable(format!(
+            "no randomness: {error}"
+        )))
     })?;
     let limits = call.plugin.grant().limits.clone();
     let lineage = Arc::new(Lineage::new(
@@ -125,10 +123,27 @@ async fn start(
     };
     let started_at = row.started_at;
     let mut writes = vec![Write::StartInvocation(Box::new(row))];
-    writes.extend(agent_event(&tree, &call, EventKind::AGENT_STARTED, json!({})));
+    writes.extend(agent_event(
+        &tree,
+        &call,
+        EventKind::AGENT_STARTED,
+        json!({}),
+    ));
     tree.push(writes).await?;
     let journal = Journal::new(started_at, Vec::new());
-    run(kernel, tree, call, Pinned { loaded, limits, lineage, seed }, journal).await
+    run(
+        kernel,
+        tree,
+        call,
+        Pinned {
+            loaded,
+            limits,
+            lineage,
+            seed,
+        },
+        journal,
+    )
+    .await
 }
 
 async fn resume(
@@ -139,7 +154,9 @@ async fn resume(
 ) -> Result<ReportResult, Halted> {
     match known.status {
         InvocationStatus::Succeeded => {
-            let report = known.result.and_then(|value| serde_json::from_value(value).ok());
+            let report = known
+                .result
+                .and_then(|value| serde_json::from_value(value).ok());
             return report.map(Ok).ok_or_else(|| {
                 Halted::Store(mandate_store::StoreError::Corrupt(format!(
                     "{} has no readable result",
@@ -148,7 +165,11 @@ async fn resume(
             });
         }
         InvocationStatus::Running | InvocationStatus::Waiting => {}
-        _ => return Ok(Err(known.error.unwrap_or_else(|| failure("failed", "it failed", false)))),
+        _ => {
+            return Ok(Err(known
+                .error
+                .unwrap_or_else(|| failure("failed", "it failed", false))));
+        }
     }
     let loaded = match kernel.load(&known.digest).await {
         Ok(loaded) => loaded,
@@ -167,7 +188,19 @@ async fn resume(
     ));
     let seed = <[u8; 32]>::try_from(known.seed.as_slice()).unwrap_or_default();
     let journal = Journal::new(known.started_at, recorded);
-    run(kernel, tree, call, Pinned { loaded, limits: known.limits, lineage, seed }, journal).await
+    run(
+        kernel,
+        tree,
+        call,
+        Pinned {
+            loaded,
+            limits: known.limits,
+            lineage,
+            seed,
+        },
+        journal,
+    )
+    .await
 }
 
 /// What stays as it was at the start, whatever happens to the installation meanwhile.
@@ -185,7 +218,12 @@ async fn run(
     pinned: Pinned,
     journal: Journal,
 ) -> Result<ReportResult, Halted> {
-    let Pinned { loaded, limits, lineage, seed } = pinned;
+    let Pinned {
+        loaded,
+        limits,
+        lineage,
+        seed,
+    } = pinned;
     let scope = Arc::new(Scope {
         kernel: kernel.clone(),
         tree: tree.clone(),
@@ -204,15 +242,24 @@ async fn run(
     let (ended, result) = match call.kind {
         GuestKind::Agent => {
             let task = agent_task(&tree, &call, settings);
-            let Ended { outcome, host, peak_memory_bytes, .. } =
-                runtime.run_agent(&loaded.component, guest, &limits, stop, task).await;
+            let Ended {
+                outcome,
+                host,
+                peak_memory_bytes,
+                ..
+            } = runtime
+                .run_agent(&loaded.component, guest, &limits, stop, task)
+                .await;
             let output = loaded.agent.as_ref().map(|agent| &agent.output);
             let result = outcome.map(|answer| {
                 answer.map_err(told).and_then(|report| {
                     Ok(Report {
                         output: checked("report", output, &report.output)?,
                         summary: Some(report.summary),
-                        quality: report.quality.filter(|q| q.is_finite()).map(|q| q.clamp(0.0, 1.0)),
+                        quality: report
+                            .quality
+                            .filter(|q| q.is_finite())
+                            .map(|q| q.clamp(0.0, 1.0)),
                     })
                 })
             });
@@ -227,13 +274,23 @@ async fn run(
                 subject: tree.subject.as_ref().map(ToString::to_string),
                 settings,
             };
-            let Ended { outcome, host, peak_memory_bytes, .. } =
-                runtime.call_tool(&loaded.component, guest, &limits, stop, request).await;
+            let Ended {
+                outcome,
+                host,
+                peak_memory_bytes,
+                ..
+            } = runtime
+                .call_tool(&loaded.component, guest, &limits, stop, request)
+                .await;
             let schema = loaded.tools.get(&call.function).map(|tool| &tool.result);
             let result = outcome.map(|answer| {
                 answer.map_err(told).and_then(|text| {
                     let output = checked("result", schema, &text)?;
-                    Ok(Report { output, summary: None, quality: None })
+                    Ok(Report {
+                        output,
+                        summary: None,
+                        quality: None,
+                    })
                 })
             });
             ((host, peak_memory_bytes), result)
@@ -254,7 +311,10 @@ async fn run(
     let (status, report) = conclude(result);
     let ending = Ending {
         status,
-        result: report.as_ref().ok().and_then(|r| serde_json::to_value(r).ok()),
+        result: report
+            .as_ref()
+            .ok()
+            .and_then(|r| serde_json::to_value(r).ok()),
         error: report.as_ref().err().cloned(),
         ended_at: Timestamp::now(),
         steps: guest.journal.steps(),
@@ -262,7 +322,10 @@ async fn run(
         cost_micro_usd: guest.cost,
     };
     let mut writes = guest.take_lines();
-    writes.push(Write::EndInvocation { id: call.id.clone(), ending: Box::new(ending) });
+    writes.push(Write::EndInvocation {
+        id: call.id.clone(),
+        ending: Box::new(ending),
+    });
     let how = json!({
         "status": status,
         "summary": report.as_ref().ok().and_then(|r| r.summary.clone()),
@@ -276,7 +339,11 @@ async fn run(
 fn agent_task(tree: &Tree, call: &Call, settings: String) -> agent_export::Task {
     let task = call.task.as_deref();
     agent_export::Task {
-        id: tree.task.as_ref().map(ToString::to_string).unwrap_or_default(),
+        id: tree
+            .task
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         kind: call.function.clone(),
         title: call.title.clone(),
         description: task.map(|t| t.description.clone()).unwrap_or_default(),
@@ -291,12 +358,7 @@ fn agent_task(tree: &Tree, call: &Call, settings: String) -> agent_export::Task 
     }
 }
 
-fn agent_event(
-    tree: &Tree,
-    call: &Call,
-    kind: &str,
-    mut data: Value,
-) -> Option<Write> {
+fn agent_event(tree: &Tree, call: &Call, kind: &str, mut data: Value) -> Option<Write> {
     if call.kind != GuestKind::Agent {
         return None;
     }
@@ -316,18 +378,28 @@ fn agent_event(
 }
 
 fn failure(kind: &str, message: &str, retryable: bool) -> TaskError {
-    TaskError { kind: kind.to_owned(), message: message.to_owned(), retryable }
+    TaskError {
+        kind: kind.to_owned(),
+        message: message.to_owned(),
+        retryable,
+    }
 }
 
 /// What a guest answered, if that is what its own schema says.
 fn checked(what: &str, schema: Option<&Validator>, text: &str) -> Result<Value, TaskError> {
     let value: Value = serde_json::from_str(text).map_err(|error| {
-        failure("invalid_answer", &format!("its {what} is not JSON: {error}"), false)
+        failure(
+            "invalid_answer",
+            &format!("its {what} is not JSON: {error}"),
+            false,
+        )
     })?;
     if let Some(schema) = schema {
         validate(schema, &value).map_err(|problems| {
-            let message =
-                format!("its {what} is not what its own schema says: {}", list(&problems));
+            let message = format!(
+                "its {what} is not what its own schema says: {}",
+                list(&problems)
+            );
             failure("invalid_answer", &message, false)
         })?;
     }
@@ -337,12 +409,12 @@ fn checked(what: &str, schema: Option<&Validator>, text: &str) -> Result<Value, 
 /// An error that the guest itself ended with.
 fn told(error: Error) -> TaskError {
     match error {
-        Error::Denied(denial) => {
-            failure("denied", &format!("{}: {}", denial.capability, denial.reason), false)
-        }
-        Error::BudgetExhausted(_) => {
-            failure("budget_exhausted", "the budget is exhausted", false)
-        }
+        Error::Denied(denial) => failure(
+            "denied",
+            &format!("{}: {}", denial.capability, denial.reason),
+            false,
+        ),
+        Error::BudgetExhausted(_) => failure("budget_exhausted", "the budget is exhausted", false),
         Error::Invalid(reason) => failure("invalid", &reason, false),
         Error::Unavailable(outage) => failure("unavailable", &outage.reason, true),
         Error::NotFound(what) => failure("not_found", &format!("there is no {what}"), false),
@@ -356,15 +428,21 @@ fn conclude(result: Result<ReportResult, End>) -> (InvocationStatus, ReportResul
     match result {
         Ok(Ok(report)) => (InvocationStatus::Succeeded, Ok(report)),
         Ok(Err(error)) => (InvocationStatus::Failed, Err(error)),
-        Err(End::Limit(hit)) => {
-            (InvocationStatus::Failed, Err(failure("limit", &hit.to_string(), false)))
-        }
-        Err(End::Trap(message)) => (InvocationStatus::Failed, Err(failure("trap", &message, false))),
-        Err(End::Full(message)) => {
-            (InvocationStatus::Failed, Err(failure("unavailable", &message, true)))
-        }
-        Err(End::Stopped(reason)) => {
-            (InvocationStatus::Cancelled, Err(failure("cancelled", &reason, false)))
-        }
+        Err(End::Limit(hit)) => (
+            InvocationStatus::Failed,
+            Err(failure("limit", &hit.to_string(), false)),
+        ),
+        Err(End::Trap(message)) => (
+            InvocationStatus::Failed,
+            Err(failure("trap", &message, false)),
+        ),
+        Err(End::Full(message)) => (
+            InvocationStatus::Failed,
+            Err(failure("unavailable", &message, true)),
+        ),
+        Err(End::Stopped(reason)) => (
+            InvocationStatus::Cancelled,
+            Err(failure("cancelled", &reason, false)),
+        ),
     }
 }

@@ -22,7 +22,10 @@ impl Journal {
     /// The journal of an invocation that started at `started`, with the steps already recorded.
     pub fn new(started: Timestamp, recorded: Vec<Step>) -> Self {
         Self {
-            recorded: recorded.into_iter().map(|s| ((s.sequence, s.index), s)).collect(),
+            recorded: recorded
+                .into_iter()
+                .map(|s| ((s.sequence, s.index), s))
+                .collect(),
             sequence: 0,
             steps: 0,
             bytes: 0,
@@ -44,7 +47,10 @@ impl Journal {
     pub fn count_step(&mut self, limits: &Limits, argument_bytes: usize) -> Result<(), LimitHit> {
         self.steps += 1;
         if self.steps > limits.steps {
-            return Err(LimitHit { limit: LimitName::Steps, value: limits.steps });
+            return Err(LimitHit {
+                limit: LimitName::Steps,
+                value: limits.steps,
+            });
         }
         self.count_bytes(limits, argument_bytes)
     }
@@ -56,7 +62,10 @@ impl Journal {
     pub fn count_bytes(&mut self, limits: &Limits, bytes: usize) -> Result<(), LimitHit> {
         self.bytes = self.bytes.saturating_add(bytes as u64);
         if self.bytes > limits.journal_bytes {
-            return Err(LimitHit { limit: LimitName::JournalBytes, value: limits.journal_bytes });
+            return Err(LimitHit {
+                limit: LimitName::JournalBytes,
+                value: limits.journal_bytes,
+            });
         }
         Ok(())
     }
@@ -69,7 +78,10 @@ impl Journal {
         // An empty line costs something too, or a loop of them would be free.
         self.log_bytes = self.log_bytes.saturating_add(bytes as u64 + 16);
         if self.log_bytes > limits.log_bytes {
-            return Err(LimitHit { limit: LimitName::LogBytes, value: limits.log_bytes });
+            return Err(LimitHit {
+                limit: LimitName::LogBytes,
+                value: limits.log_bytes,
+            });
         }
         Ok(())
     }
@@ -122,13 +134,26 @@ mod tests {
 
     #[test]
     fn each_limit_names_itself() {
-        let limits =
-            Limits { steps: 1, journal_bytes: 10, log_bytes: 40, ..Limits::default() };
+        let limits = Limits {
+            steps: 1,
+            journal_bytes: 10,
+            log_bytes: 40,
+            ..Limits::default()
+        };
         let mut journal = Journal::new(Timestamp::default(), Vec::new());
         assert!(journal.count_step(&limits, 5).is_ok());
-        assert_eq!(journal.count_step(&limits, 0).unwrap_err().limit, LimitName::Steps);
-        assert_eq!(journal.count_bytes(&limits, 6).unwrap_err().limit, LimitName::JournalBytes);
+        assert_eq!(
+            journal.count_step(&limits, 0).unwrap_err().limit,
+            LimitName::Steps
+        );
+        assert_eq!(
+            journal.count_bytes(&limits, 6).unwrap_err().limit,
+            LimitName::JournalBytes
+        );
         assert!(journal.count_log(&limits, 0).is_ok());
-        assert_eq!(journal.count_log(&limits, 20).unwrap_err().limit, LimitName::LogBytes);
+        assert_eq!(
+            journal.count_log(&limits, 20).unwrap_err().limit,
+            LimitName::LogBytes
+        );
     }
 }

@@ -5,7 +5,7 @@ use crate::catalogue::{Active, Catalogue};
 use crate::guest::Guest;
 use crate::loaded::{LoadError, Loaded};
 use mandate_llm::Chain;
-use mandate_plugin::Package;
+use mandate_plugin::{Package, TrustedKeys};
 use mandate_runtime::{Runtime, RuntimeError};
 use mandate_store::{SharedStore, StoreError};
 use mandate_types::Digest;
@@ -33,6 +33,17 @@ pub struct Settings {
     pub models: Chain,
     /// Where telemetry is kept.
     pub telemetry: Arc<dyn Telemetry>,
+    /// Whose signatures are trusted.
+    pub trust: TrustPolicy,
+}
+
+/// Which plugin files may be installed.
+#[derive(Clone, Debug, Default)]
+pub struct TrustPolicy {
+    /// Publishers' keys. A publisher that has one must sign with it.
+    pub keys: TrustedKeys,
+    /// Whether every plugin must be signed with a trusted key.
+    pub require_signature: bool,
 }
 
 /// The host without its front doors.
@@ -41,6 +52,7 @@ pub struct Kernel {
     runtime: Runtime<Guest>,
     models: Chain,
     telemetry: Arc<dyn Telemetry>,
+    trust: TrustPolicy,
     catalogue: RwLock<Arc<Catalogue>>,
     loaded: Mutex<HashMap<Digest, Weak<Loaded>>>,
     /// Held by whoever replaces the catalogue.
@@ -60,6 +72,7 @@ impl Kernel {
             runtime,
             models: settings.models,
             telemetry: settings.telemetry,
+            trust: settings.trust,
             catalogue: RwLock::default(),
             loaded: Mutex::default(),
             changing: tokio::sync::Mutex::new(()),
@@ -69,7 +82,13 @@ impl Kernel {
             match kernel.load(&installation.digest).await {
                 Ok(loaded) => {
                     let name = installation.name.clone();
-                    plugins.insert(name, Arc::new(Active { installation, loaded }));
+                    plugins.insert(
+                        name,
+                        Arc::new(Active {
+                            installation,
+                            loaded,
+                        }),
+                    );
                 }
                 Err(error) => {
                     tracing::error!(plugin = %installation.name, %error, "an installed plugin does not load; its work waits until it is installed again");
@@ -101,13 +120,24 @@ impl Kernel {
         &self.telemetry
     }
 
+    /// Which plugin files may be installed.
+    pub(crate) fn trust(&self) -> &TrustPolicy {
+        &self.trust
+    }
+
     /// What is active now.
     pub fn catalogue(&self) -> Arc<Catalogue> {
-        self.catalogue.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.catalogue
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn replace(&self, catalogue: Catalogue) {
-        let mut current = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self
+            .catalogue
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(catalogue);
     }
 

@@ -2,7 +2,12 @@
 //! journal, capabilities, the catalogue of active plugins, and executions as trees of invocations.
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
 )]
 
 pub mod capability;
@@ -24,8 +29,8 @@ pub use execution::{ExecutionEnd, Run, RunEnd, ToolRun};
 pub use guest::Guest;
 pub use install::{InstallError, InstallRequest, Staged, asked_for};
 pub use invocation::{Report, ReportResult};
-pub use kernel::{Kernel, KernelError, Settings};
+pub use kernel::{Kernel, KernelError, Settings, TrustPolicy};
 pub use loaded::{LoadError, Loaded};
 pub use mandate_runtime::Stop;
-pub use records::{RecordChange, RecordError, RecordEditor};
+pub use records::{RecordChange, RecordEditor, RecordError};
 pub use tree::Halted;

@@ -1,8 +1,8 @@
 //! A package that can be run: read, checked, compiled, its schemas ready.
 
 use crate::guest::Guest;
-use mandate_plugin::{compile_schema, Manifest, Package, PackageError, Validator};
 use mandate_plugin::{Description, SchemaError};
+use mandate_plugin::{Manifest, Package, PackageError, Validator, compile_schema};
 use mandate_runtime::{CompileError, Component, Runtime};
 use mandate_types::{Digest, GuestKind};
 use std::collections::BTreeMap;
@@ -95,7 +95,9 @@ impl Loaded {
                 GuestKind::Tool
             }
         };
-        let component = runtime.compile(&package.digest, kind, &package.bytes).await?;
+        let component = runtime
+            .compile(&package.digest, kind, &package.bytes)
+            .await?;
         Ok(Self {
             digest: package.digest.clone(),
             manifest: package.manifest.clone(),

@@ -8,7 +8,7 @@ use mandate_types::ids::is_record_id;
 use mandate_types::{
     EventKind, FieldProblem, InvocationId, PrincipalName, Subject, TaskId, TenantId, Timestamp,
 };
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 /// Why a record cannot be changed so.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -34,7 +34,11 @@ pub fn list(problems: &[FieldProblem]) -> String {
     let each: Vec<String> = problems
         .iter()
         .map(|p| {
-            let field = if p.field.is_empty() { "the value" } else { &p.field };
+            let field = if p.field.is_empty() {
+                "the value"
+            } else {
+                &p.field
+            };
             format!("{field}: expected {}", p.expected)
         })
         .collect();
@@ -118,12 +122,14 @@ impl RecordEditor<'_> {
     /// [`RecordError`] when `version` is not the present one.
     pub fn delete(&self, present: Record, version: u64) -> Result<RecordChange, RecordError> {
         check_version(&present, version)?;
-        Ok(self.change(present, "deleted", |record| RecordWrite::Delete {
-            collection: record.collection,
-            tenant: record.tenant,
-            id: record.id,
-            version: record.version,
-        }))
+        Ok(
+            self.change(present, "deleted", |record| RecordWrite::Delete {
+                collection: record.collection,
+                tenant: record.tenant,
+                id: record.id,
+                version: record.version,
+            }),
+        )
     }
 
     fn check(&self, body: &Value) -> Result<(), RecordError> {
@@ -151,8 +157,10 @@ impl RecordEditor<'_> {
                 "invocation": self.invocation,
             }),
         };
-        let writes =
-            vec![Write::Record(Box::new(write(record.clone()))), Write::Event(Box::new(event))];
+        let writes = vec![
+            Write::Record(Box::new(write(record.clone()))),
+            Write::Event(Box::new(event)),
+        ];
         RecordChange { record, writes }
     }
 }
@@ -161,7 +169,10 @@ fn check_version(present: &Record, given: u64) -> Result<(), RecordError> {
     if present.version == given {
         Ok(())
     } else {
-        Err(RecordError::Version { given, present: present.version })
+        Err(RecordError::Version {
+            given,
+            present: present.version,
+        })
     }
 }
 
@@ -170,7 +181,9 @@ fn from_pattern(pattern: &str) -> String {
     let mut id = String::new();
     let mut rest = pattern;
     while let Some((before, after)) = rest.split_once('{') {
-        let Some((digits, after)) = after.split_once('}') else { break };
+        let Some((digits, after)) = after.split_once('}') else {
+            break;
+        };
         id.push_str(before);
         let digits = digits.parse::<usize>().unwrap_or(8).min(32);
         id.extend(std::iter::repeat_with(random_digit).take(digits));
@@ -198,7 +211,12 @@ mod tests {
     fn ids_follow_their_pattern() {
         let id = from_pattern("INC-{8}");
         assert_eq!(id.len(), 12);
-        assert!(id.strip_prefix("INC-").unwrap().bytes().all(|b| b.is_ascii_digit()));
+        assert!(
+            id.strip_prefix("INC-")
+                .unwrap()
+                .bytes()
+                .all(|b| b.is_ascii_digit())
+        );
         assert_ne!(from_pattern("N{12}"), from_pattern("N{12}"));
         assert_eq!(from_pattern("fixed"), "fixed");
     }

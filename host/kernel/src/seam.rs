@@ -1,16 +1,16 @@
 //! The one seam: recorded? granted? of an allowed class? then intent, deed and answer, each
 //! in the order that lets the journal be replayed.
 
-use crate::capability::{denied, At, Capability, Fail, Intent, Performed};
+use crate::capability::{At, Capability, Fail, Intent, Performed, denied};
 use crate::guest::{Guest, Told};
 use crate::tree::Halted;
 use mandate_policy::Refusal;
-use mandate_runtime::bindings::types::types::Error;
 use mandate_runtime::End;
+use mandate_runtime::bindings::types::types::Error;
 use mandate_store::{CommitError, Step, StepAnswer, Write};
 use mandate_types::{Effects, MicroUsd, StepState, Timestamp};
 use serde::Serialize;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 /// What the guest is told, or why it hears nothing more.
 pub type Answered<T> = Result<T, Error>;
@@ -35,10 +35,7 @@ impl Guest {
     ///
     /// # Errors
     /// The trap that ends the instance; what it was is kept in the guest.
-    pub async fn step<C: Capability>(
-        &mut self,
-        call: C,
-    ) -> Told<Answered<C::Answer>> {
+    pub async fn step<C: Capability>(&mut self, call: C) -> Told<Answered<C::Answer>> {
         let sequence = self.journal.next();
         match self.begin(sequence, 0, call).await? {
             Begun::Answered(answer) => Ok(answer),
@@ -66,7 +63,11 @@ impl Guest {
         if let Err(hit) = self.journal.count_step(limits, text.len()) {
             return Err(self.end(End::Limit(hit)));
         }
-        let at = At { scope: self.scope.clone(), sequence, index };
+        let at = At {
+            scope: self.scope.clone(),
+            sequence,
+            index,
+        };
         let mut intended = false;
         if let Some(recorded) = self.journal.recorded(sequence, index) {
             let same = recorded.interface == C::INTERFACE
@@ -80,7 +81,8 @@ impl Guest {
                     // Counted as it was then; that it was allowed is on record.
                     let _ = self.scope.lineage.admit_child();
                 }
-                self.journal.answered_at(recorded.answered_at.unwrap_or(recorded.at));
+                self.journal
+                    .answered_at(recorded.answered_at.unwrap_or(recorded.at));
                 let decoded = decode(answer).map_err(|e| self.broken(&e))?;
                 return Ok(Begun::Answered(decoded));
             }
@@ -108,11 +110,26 @@ impl Guest {
             at: Timestamp::now(),
             answered_at: None,
         };
-        let verdict = call.granted(&self.scope).and_then(|()| self.of_allowed_class::<C>());
+        let verdict = call
+            .granted(&self.scope)
+            .and_then(|()| self.of_allowed_class::<C>());
         if let Err(refusal) = verdict {
-            let step = (!intended).then(|| Box::new(Step { child: None, ..step }));
+            let step = (!intended).then(|| {
+                Box::new(Step {
+                    child: None,
+                    ..step
+                })
+            });
             let told = self
-                .record::<C>(sequence, index, step, Err(denied(refusal)), true, Vec::new(), MicroUsd::ZERO)
+                .record::<C>(
+                    sequence,
+                    index,
+                    step,
+                    Err(denied(refusal)),
+                    true,
+                    Vec::new(),
+                    MicroUsd::ZERO,
+                )
                 .await?;
             return Ok(Begun::Answered(told));
         }
@@ -122,13 +139,21 @@ impl Guest {
         }
         let intent = vec![Write::Step(Box::new(step))];
         let written = match C::INTENT {
-            Intent::Committed => {
-                self.scope.tree.commit(intent).await.map(|_| ()).map_err(Halted::from)
-            }
+            Intent::Committed => self
+                .scope
+                .tree
+                .commit(intent)
+                .await
+                .map(|_| ())
+                .map_err(Halted::from),
             _ => self.scope.tree.push(intent).await,
         };
         written.map_err(|halted| self.halt(halted))?;
-        Ok(Begun::Go { call, at, step: None })
+        Ok(Begun::Go {
+            call,
+            at,
+            step: None,
+        })
     }
 
     /// The second half: everything from the call's end to what the guest is told.
@@ -143,12 +168,17 @@ impl Guest {
         performed: Result<Performed<C::Answer>, Fail>,
     ) -> Told<Answered<C::Answer>> {
         let (answer, writes, cost) = match performed {
-            Ok(Performed { answer, writes, cost }) => (Ok(answer), writes, cost),
+            Ok(Performed {
+                answer,
+                writes,
+                cost,
+            }) => (Ok(answer), writes, cost),
             Err(Fail::Answer(error)) => (Err(error), Vec::new(), MicroUsd::ZERO),
             Err(Fail::End(end)) => return Err(self.end(end)),
             Err(Fail::Halt(halted)) => return Err(self.halt(halted)),
         };
-        self.record::<C>(sequence, index, step, answer, false, writes, cost).await
+        self.record::<C>(sequence, index, step, answer, false, writes, cost)
+            .await
     }
 
     /// An effect graver than the tool declared, or outside of a decision, is refused.
@@ -165,7 +195,10 @@ impl Guest {
                 C::EFFECTS
             )
         };
-        Err(Refusal { capability: "effects".to_owned(), reason })
+        Err(Refusal {
+            capability: "effects".to_owned(),
+            reason,
+        })
     }
 
     #[allow(clippy::too_many_arguments)] // the parts of one row
@@ -269,4 +302,3 @@ fn decode<T: serde::de::DeserializeOwned>(
     let error = answer.get_mut("error").map(Value::take).unwrap_or_default();
     serde_json::from_value(error).map(Err)
 }
-

@@ -9,8 +9,8 @@ use mandate_types::{
     ExecutionId, GuestKind, LimitHit, LimitName, PluginName, PrincipalName, StepState, Subject,
     TaskId, TenantId,
 };
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
@@ -30,7 +30,9 @@ pub enum Halted {
     #[error("another host took the execution over")]
     LeaseLost,
     /// The replay did not ask what the journal says it asked.
-    #[error("the replay diverged at step {sequence} of {invocation}: the journal has {recorded}, the guest asked {asked}")]
+    #[error(
+        "the replay diverged at step {sequence} of {invocation}: the journal has {recorded}, the guest asked {asked}"
+    )]
     Diverged {
         /// Where.
         invocation: String,
@@ -116,7 +118,10 @@ impl Tree {
     /// An execution whose `writes` wait for its first commit.
     pub fn new(store: SharedStore, start: TreeStart, writes: Vec<Write>) -> Self {
         Self {
-            lease: Lease { execution: start.execution.clone(), epoch: start.epoch },
+            lease: Lease {
+                execution: start.execution.clone(),
+                epoch: start.epoch,
+            },
             execution: start.execution,
             task: start.task,
             task_depth: start.task_depth,
@@ -127,7 +132,11 @@ impl Tree {
             resumed: start.resumed,
             stop: start.stop,
             cost: AtomicI64::new(0),
-            buffer: Mutex::new(Buffer { writes, flushed: None, broken: None }),
+            buffer: Mutex::new(Buffer {
+                writes,
+                flushed: None,
+                broken: None,
+            }),
             store,
         }
     }
@@ -163,10 +172,14 @@ impl Tree {
     /// [`Halted`] when the journal cannot be written.
     pub async fn answer(&self, answer: StepAnswer) -> Result<(), Halted> {
         let mut buffer = self.buffer.lock().await;
-        let waiting = buffer.writes.iter_mut().rev().find_map(|write| match write {
-            Write::Step(step) if is_for(step, &answer) => Some(step),
-            _ => None,
-        });
+        let waiting = buffer
+            .writes
+            .iter_mut()
+            .rev()
+            .find_map(|write| match write {
+                Write::Step(step) if is_for(step, &answer) => Some(step),
+                _ => None,
+            });
         match waiting {
             Some(step) => {
                 step.state = StepState::Answered;
@@ -191,7 +204,9 @@ impl Tree {
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Committed, CommitError> {
         let mut buffer = self.buffer.lock().await;
         if let Some(broken) = &buffer.broken {
-            return Err(CommitError::Store(StoreError::Unavailable(broken.to_string())));
+            return Err(CommitError::Store(StoreError::Unavailable(
+                broken.to_string(),
+            )));
         }
         let mut all = buffer.writes.clone();
         all.extend(writes);
@@ -294,7 +309,10 @@ impl Lineage {
                 });
             }
             if lineage.children.fetch_add(1, Ordering::Relaxed) >= lineage.most_children {
-                return Err(LimitHit { limit: LimitName::Children, value: lineage.most_children });
+                return Err(LimitHit {
+                    limit: LimitName::Children,
+                    value: lineage.most_children,
+                });
             }
         }
         Ok(())
@@ -304,8 +322,9 @@ impl Lineage {
     /// would be a circle.
     pub fn circle(&self, name: &PluginName) -> Option<String> {
         let mut chain: Vec<&str> = self.upwards().map(|l| l.plugin.as_str()).collect();
-        let known =
-            self.upwards().any(|l| l.kind == GuestKind::Agent && l.plugin == *name);
+        let known = self
+            .upwards()
+            .any(|l| l.kind == GuestKind::Agent && l.plugin == *name);
         known.then(|| {
             chain.reverse();
             chain.push(name.as_str());

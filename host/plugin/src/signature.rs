@@ -143,6 +143,11 @@ impl TrustedKeys {
         Ok(())
     }
 
+    /// Whether any key is trusted for `publisher`: then its plugins must be signed.
+    pub fn knows(&self, publisher: &str) -> bool {
+        self.0.get(publisher).is_some_and(|keys| !keys.is_empty())
+    }
+
     /// What the signature of `package` is worth.
     pub fn judge(&self, package: &Package) -> Trust {
         match &package.signature {

@@ -3,7 +3,10 @@
 use crate::api::ApiSettings;
 use crate::task;
 use anyhow::Context;
+use mandate_kernel::TrustPolicy;
+use mandate_plugin::TrustedKeys;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +20,38 @@ pub struct Config {
     pub tasks: TaskConfig,
     /// `[guests]`
     pub guests: GuestConfig,
+    /// `[trust]`
+    pub trust: TrustConfig,
+}
+
+/// `[trust]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrustConfig {
+    /// `publisher = ["key in base64"]`; a publisher that is named here must sign.
+    pub keys: BTreeMap<String, Vec<String>>,
+    /// Whether every plugin must be signed with one of these keys.
+    pub require_signature: bool,
+}
+
+impl TrustConfig {
+    /// As the kernel takes it.
+    ///
+    /// # Errors
+    /// When a key is none.
+    pub fn policy(&self) -> anyhow::Result<TrustPolicy> {
+        let mut keys = TrustedKeys::default();
+        for (publisher, theirs) in &self.keys {
+            for key in theirs {
+                keys.trust(publisher, key)
+                    .with_context(|| format!("[trust.keys] {publisher}: `{key}` is no key"))?;
+            }
+        }
+        Ok(TrustPolicy {
+            keys,
+            require_signature: self.require_signature,
+        })
+    }
 }
 
 /// `[tasks]`
@@ -85,7 +120,9 @@ impl Config {
     /// # Errors
     /// When the file cannot be read or names something that is no setting; the message has the line.
     pub fn read(file: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(file) = file else { return Ok(Self::default()) };
+        let Some(file) = file else {
+            return Ok(Self::default());
+        };
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("the configuration file {} cannot be read", file.display()))?;
         toml::from_str(&text)
@@ -104,7 +141,8 @@ pub fn data_dir(dir: &Path) -> anyhow::Result<PathBuf> {
         .mode(0o700)
         .create(dir)
         .with_context(|| format!("the data directory {} cannot be made", dir.display()))?;
-    dir.canonicalize().with_context(|| format!("{} cannot be found", dir.display()))
+    dir.canonicalize()
+        .with_context(|| format!("{} cannot be found", dir.display()))
 }
 
 #[cfg(test)]
@@ -116,7 +154,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "[tasks]\nconcurency = 3\n").unwrap();
         let error = format!("{:#}", Config::read(Some(file.path())).unwrap_err());
-        assert!(error.contains("line 2") && error.contains("concurency"), "{error}");
+        assert!(
+            error.contains("line 2") && error.contains("concurency"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A whole host: kernel, tasks and triggers over one data directory, opened and closed as one.
 
-use crate::config::{data_dir, Config};
+use crate::config::{Config, data_dir};
 use crate::task::Tasks;
 use crate::trigger::Triggers;
 use anyhow::Context;
@@ -54,10 +54,17 @@ impl Host {
             runtime,
             models: Chain::simulated(),
             telemetry: Arc::new(NoTelemetry),
+            trust: config.trust.policy()?,
         };
-        let kernel = Kernel::open(settings).await.context("the host cannot start")?;
+        let kernel = Kernel::open(settings)
+            .await
+            .context("the host cannot start")?;
         let tasks = Tasks::new(kernel.clone(), config.tasks.settings());
-        Ok(Self { data_dir, kernel, tasks })
+        Ok(Self {
+            data_dir,
+            kernel,
+            tasks,
+        })
     }
 
     /// Takes up unfinished tasks, and from now on what triggers ask for.
@@ -67,7 +74,9 @@ impl Host {
     pub async fn start(&self, config: &Config) -> anyhow::Result<()> {
         self.tasks.start().await?;
         let keep = config.tasks.settings().keep_scheduled;
-        Triggers::new(self.kernel.clone(), self.tasks.clone(), keep).start().await?;
+        Triggers::new(self.kernel.clone(), self.tasks.clone(), keep)
+            .start()
+            .await?;
         tokio::spawn(sweep(self.kernel.store().clone()));
         Ok(())
     }
@@ -80,13 +89,17 @@ impl Host {
     pub async fn administrator(&self) -> anyhow::Result<PathBuf> {
         let path = self.data_dir.join("admin.token");
         let store = self.kernel.store();
-        let admins = store.principals().await?.into_iter().any(|p| p.role == Role::Admin);
+        let admins = store
+            .principals()
+            .await?
+            .into_iter()
+            .any(|p| p.role == Role::Admin);
         if admins && path.exists() {
             return Ok(path);
         }
         let token = new_token()?;
-        let mut file = private(&path)
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+        let mut file =
+            private(&path).with_context(|| format!("{} cannot be written", path.display()))?;
         file.write_all(token.as_bytes())?;
         file.sync_all()?;
         let principal = Principal {
@@ -97,7 +110,9 @@ impl Host {
             created_at: Timestamp::now(),
             expires_at: None,
         };
-        store.commit(None, vec![Write::PutPrincipal(Box::new(principal))]).await?;
+        store
+            .commit(None, vec![Write::PutPrincipal(Box::new(principal))])
+            .await?;
         tracing::info!(file = %path.display(), "a new administrator token was made");
         Ok(path)
     }
@@ -118,7 +133,10 @@ fn host_key(dir: &Path) -> anyhow::Result<[u8; 32]> {
     let path = dir.join("host.key");
     if let Ok(bytes) = std::fs::read(&path) {
         return <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
-            anyhow::anyhow!("{} is not a key of 32 bytes; remove it to make a new one", path.display())
+            anyhow::anyhow!(
+                "{} is not a key of 32 bytes; remove it to make a new one",
+                path.display()
+            )
         });
     }
     let mut key = [0_u8; 32];
@@ -131,13 +149,21 @@ fn host_key(dir: &Path) -> anyhow::Result<[u8; 32]> {
 }
 
 fn private(path: &Path) -> std::io::Result<std::fs::File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// This binary compiles components in a process of their own.
 fn compile_command() -> Option<Vec<OsString>> {
     let binary = std::env::current_exe().ok()?;
-    Some(vec![binary.into_os_string(), OsString::from(crate::cli::COMPILE_WORKER)])
+    Some(vec![
+        binary.into_os_string(),
+        OsString::from(crate::cli::COMPILE_WORKER),
+    ])
 }
 
 async fn sweep(store: SharedStore) {

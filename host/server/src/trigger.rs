@@ -3,7 +3,7 @@
 
 use crate::task::{NewTask, Origin, Tasks};
 use mandate_kernel::{Active, Kernel};
-use mandate_plugin::manifest::{EventTrigger, ScheduleTrigger};
+use mandate_plugin::manifest::{EventTrigger, Schedule, ScheduleTrigger};
 use mandate_store::{Event, EventQuery, StoreError, TriggerState, Write};
 use mandate_types::{EventKind, TenantId, Timestamp};
 use serde_json::Value;
@@ -29,7 +29,11 @@ pub struct Triggers {
 impl Triggers {
     /// Triggers that submit to `tasks`; what schedules start is kept for `keep`.
     pub fn new(kernel: Arc<Kernel>, tasks: Arc<Tasks>, keep: Duration) -> Arc<Self> {
-        Arc::new(Self { kernel, tasks, keep })
+        Arc::new(Self {
+            kernel,
+            tasks,
+            keep,
+        })
     }
 
     /// Begins to watch.
@@ -46,7 +50,10 @@ impl Triggers {
 
     async fn states(&self) -> Result<HashMap<String, TriggerState>, StoreError> {
         let states = self.kernel.store().triggers().await?;
-        Ok(states.into_iter().map(|state| (state.name.clone(), state)).collect())
+        Ok(states
+            .into_iter()
+            .map(|state| (state.name.clone(), state))
+            .collect())
     }
 
     async fn watch_events(
@@ -100,7 +107,11 @@ impl Triggers {
 
     /// Remembers where a new trigger begins.
     async fn begin(&self, name: &str, event: u64, states: &mut HashMap<String, TriggerState>) {
-        let state = TriggerState { name: name.to_owned(), event, tick: None };
+        let state = TriggerState {
+            name: name.to_owned(),
+            event,
+            tick: None,
+        };
         let write = Write::PutTrigger(Box::new(state.clone()));
         if let Err(error) = self.kernel.store().commit(None, vec![write]).await {
             tracing::error!(trigger = name, %error, "a trigger's place cannot be kept");
@@ -115,7 +126,11 @@ impl Triggers {
     ) -> Result<u64, StoreError> {
         let mut after = after;
         loop {
-            let query = EventQuery { after, limit: BATCH, ..EventQuery::default() };
+            let query = EventQuery {
+                after,
+                limit: BATCH,
+                ..EventQuery::default()
+            };
             let events = self.kernel.store().events(&query).await?;
             if events.is_empty() {
                 return Ok(after);
@@ -140,11 +155,17 @@ impl Triggers {
         }
         for active in catalogue.plugins().filter(|active| active.takes_work()) {
             for (name, trigger) in event_triggers(active) {
-                let new = states.get(&name).is_none_or(|state| event.seq > state.event);
+                let new = states
+                    .get(&name)
+                    .is_none_or(|state| event.seq > state.event);
                 if !new || !wakes(trigger, event) {
                     continue;
                 }
-                let state = TriggerState { name: name.clone(), event: event.seq, tick: None };
+                let state = TriggerState {
+                    name: name.clone(),
+                    event: event.seq,
+                    tick: None,
+                };
                 self.fire_event(active, trigger, event, state.clone()).await;
                 states.insert(name, state);
             }
@@ -181,7 +202,11 @@ impl Triggers {
             cause: cause.map(Box::new),
             expires_at: None,
         };
-        if let Err(problem) = self.tasks.submit(new, event.tenant.clone(), by, origin).await {
+        if let Err(problem) = self
+            .tasks
+            .submit(new, event.tenant.clone(), by, origin)
+            .await
+        {
             tracing::error!(trigger = name, event = event.seq, %problem, "a trigger could not start its task");
         }
     }
@@ -210,29 +235,25 @@ impl Triggers {
                 let last = states.get(&name).and_then(|state| state.tick);
                 let Some(last) = last else {
                     // It begins to count when it is first seen.
-                    let state = TriggerState { name, event: 0, tick: Some(now) };
+                    let state = TriggerState {
+                        name,
+                        event: 0,
+                        tick: Some(now),
+                    };
                     let write = Write::PutTrigger(Box::new(state));
                     if let Err(error) = self.kernel.store().commit(None, vec![write]).await {
                         tracing::error!(%error, "a schedule's place cannot be kept");
                     }
                     continue;
                 };
-                let Some(next) = next_tick(trigger, last) else { continue };
+                let Some(next) = next_tick(trigger, last) else {
+                    continue;
+                };
                 if next > now {
                     nap = nap.min(next.since(now));
                     continue;
                 }
-                // Ticks that were missed are one; the next is counted from the last that is past.
-                let mut latest = next;
-                if let Some(every) = trigger.every.as_deref().and_then(every) {
-                    let missed = now.since(next).as_micros() / every.as_micros().max(1);
-                    let missed = u32::try_from(missed).unwrap_or(u32::MAX);
-                    latest = next.plus(every.saturating_mul(missed));
-                } else {
-                    while let Some(later) = next_tick(trigger, latest).filter(|t| *t <= now) {
-                        latest = later;
-                    }
-                }
+                let latest = latest_tick(trigger, next, now);
                 self.fire_schedule(active, &name, trigger, latest).await;
             }
         }
@@ -255,13 +276,19 @@ impl Triggers {
         };
         let origin = Origin::Trigger {
             name: format!("schedule:{name}"),
-            state: TriggerState { name: name.to_owned(), event: 0, tick: Some(tick) },
+            state: TriggerState {
+                name: name.to_owned(),
+                event: 0,
+                tick: Some(tick),
+            },
             cause: None,
             expires_at: Some(Timestamp::now().plus(self.keep)),
         };
         let by = active.installation.updated_by.clone();
-        if let Err(problem) =
-            self.tasks.submit(new, TenantId::default_tenant(), by, origin).await
+        if let Err(problem) = self
+            .tasks
+            .submit(new, TenantId::default_tenant(), by, origin)
+            .await
         {
             tracing::error!(trigger = name, %problem, "a schedule could not start its task");
         }
@@ -282,35 +309,42 @@ fn schedules(active: &Active) -> impl Iterator<Item = (String, &ScheduleTrigger)
 
 fn wakes(trigger: &EventTrigger, event: &Event) -> bool {
     let about = |collection: &String| {
-        event.subject.as_ref().is_some_and(|subject| subject.parts().0 == collection)
+        event
+            .subject
+            .as_ref()
+            .is_some_and(|subject| subject.parts().0 == collection)
     };
     trigger.on == event.kind
         && trigger.collection.as_ref().is_none_or(about)
-        && trigger.when.iter().all(|(field, value)| event.data.get(field) == Some(value))
-}
-
-/// `30s`, `5m`, `1h`, `1d`; never less than a second.
-fn every(text: &str) -> Option<Duration> {
-    let split = text.len().checked_sub(1)?;
-    let (number, unit) = text.split_at_checked(split)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    let number: u64 = number.parse().ok()?;
-    Some(Duration::from_secs(number.checked_mul(seconds)?).max(SHORTEST))
+        && trigger
+            .when
+            .iter()
+            .all(|(field, value)| event.data.get(field) == Some(value))
 }
 
 fn next_tick(trigger: &ScheduleTrigger, last: Timestamp) -> Option<Timestamp> {
-    if let Some(text) = &trigger.every {
-        return every(text).map(|every| last.plus(every));
+    // Manifests with schedules that make no sense are not installed.
+    match trigger.schedule().ok()? {
+        Schedule::Every(every) => Some(last.plus(every)),
+        Schedule::Cron(cron) => {
+            let next = cron.find_next_occurrence(&last.to_utc()?, false).ok()?;
+            Some(Timestamp::from_micros(next.timestamp_micros()))
+        }
     }
-    let cron: croner::Cron = trigger.cron.as_deref()?.parse().ok()?;
-    let next = cron.find_next_occurrence(&last.to_utc()?, false).ok()?;
-    Some(Timestamp::from_micros(next.timestamp_micros()))
+}
+
+/// Ticks that were missed are one: the last of those from `due` on that are past. The next is
+/// counted from there, so that a late host does not drift.
+fn latest_tick(trigger: &ScheduleTrigger, due: Timestamp, now: Timestamp) -> Timestamp {
+    match trigger.schedule() {
+        Ok(Schedule::Every(every)) => {
+            let missed = now.since(due).as_micros() / every.as_micros().max(1);
+            due.plus(every.saturating_mul(u32::try_from(missed).unwrap_or(u32::MAX)))
+        }
+        // From now on backwards is not what cron expressions can do: the tick counts as now.
+        _ if now.since(due) > LONGEST_NAP => now,
+        _ => due,
+    }
 }
 
 #[cfg(test)]
@@ -345,10 +379,19 @@ mod tests {
     fn kind_collection_and_data_must_all_agree() {
         let created = event("record_changed", json!({"action": "created"}));
         assert!(wakes(&trigger(None, json!({})), &created));
-        assert!(wakes(&trigger(Some("notes"), json!({"action": "created"})), &created));
+        assert!(wakes(
+            &trigger(Some("notes"), json!({"action": "created"})),
+            &created
+        ));
         assert!(!wakes(&trigger(Some("incidents"), json!({})), &created));
-        assert!(!wakes(&trigger(None, json!({"action": "deleted"})), &created));
-        assert!(!wakes(&trigger(None, json!({})), &event("task_created", json!({}))));
+        assert!(!wakes(
+            &trigger(None, json!({"action": "deleted"})),
+            &created
+        ));
+        assert!(!wakes(
+            &trigger(None, json!({})),
+            &event("task_created", json!({}))
+        ));
     }
 
     #[test]
@@ -361,12 +404,33 @@ mod tests {
             input: Value::Null,
         };
         let last = Timestamp::parse("2026-01-01T00:02:00Z").unwrap();
-        assert_eq!(next_tick(&schedule, last), Timestamp::parse("2026-01-01T00:07:00Z"));
+        assert_eq!(
+            next_tick(&schedule, last),
+            Timestamp::parse("2026-01-01T00:07:00Z")
+        );
         schedule.every = None;
         schedule.cron = Some("0 * * * *".into());
-        assert_eq!(next_tick(&schedule, last), Timestamp::parse("2026-01-01T01:00:00Z"));
-        assert_eq!(every("0s"), Some(SHORTEST));
-        assert_eq!(every("5"), None);
-        assert_eq!(every(""), None);
+        assert_eq!(
+            next_tick(&schedule, last),
+            Timestamp::parse("2026-01-01T01:00:00Z")
+        );
+    }
+
+    #[test]
+    fn missed_ticks_are_one() {
+        let schedule = ScheduleTrigger {
+            every: Some("5m".into()),
+            cron: None,
+            kind: "k".into(),
+            title: "t".into(),
+            input: Value::Null,
+        };
+        let time = |text| Timestamp::parse(text).unwrap();
+        let (due, now) = (time("2026-01-01T00:05:00Z"), time("2026-01-01T01:02:00Z"));
+        assert_eq!(
+            latest_tick(&schedule, due, now),
+            time("2026-01-01T01:00:00Z")
+        );
+        assert_eq!(latest_tick(&schedule, due, due), due);
     }
 }

@@ -1,6 +1,6 @@
 //! Capability `events`: telling subscribers that something happened.
 
-use super::{parse_json, At, Capability, Fail, Performed, Scope};
+use super::{At, Capability, Fail, Performed, Scope, parse_json};
 use crate::guest::{Guest, Told};
 use mandate_policy::Refusal;
 use mandate_runtime::bindings::events::events as wit;
@@ -17,7 +17,9 @@ struct Publish {
 fn is_kind(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c))
 }
 
 impl Capability for Publish {
@@ -37,9 +39,9 @@ impl Capability for Publish {
             return Err(Error::Invalid(message.to_owned()).into());
         }
         let subject = match event.subject {
-            Some(text) => Some(
-                Subject::parse(&text).map_err(|e| Error::Invalid(format!("subject: {e}")))?,
-            ),
+            Some(text) => {
+                Some(Subject::parse(&text).map_err(|e| Error::Invalid(format!("subject: {e}")))?)
+            }
             None => at.scope.tree.subject.clone(),
         };
         let event = NewEvent {

@@ -1,24 +1,22 @@
 //! Capability `invoke`: tools, other agents and child tasks, within the guards that follow
 //! the whole chain of causes.
 
-use super::{failed, parse_json, unavailable, At, Capability, Fail, Intent, Performed, Scope};
+use super::{At, Capability, Fail, Intent, Performed, Scope, failed, parse_json, unavailable};
 use crate::catalogue::Active;
 use crate::guest::{Guest, Told};
-use crate::invocation::{invoke, Call, Report};
+use crate::invocation::{Call, Report, invoke};
 use crate::records::list;
 use crate::seam::Begun;
 use futures::stream::{FuturesOrdered, StreamExt};
-use mandate_plugin::{validate, Validator};
-use mandate_policy::{grant::matches, Refusal};
+use mandate_plugin::{Validator, validate};
+use mandate_policy::{Refusal, grant::matches};
+use mandate_runtime::End;
 use mandate_runtime::bindings::invoke::invoke as wit;
 use mandate_runtime::bindings::types::types::Error;
-use mandate_runtime::End;
 use mandate_store::{NewEvent, Task, TaskError, Write};
-use mandate_types::{
-    Effects, EventKind, GuestKind, InvocationId, Subject, TaskId, Timestamp,
-};
+use mandate_types::{Effects, EventKind, GuestKind, InvocationId, Subject, TaskId, Timestamp};
 use serde::Serialize;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 const INTERFACE: &str = "mandate:invoke/invoke";
@@ -26,7 +24,10 @@ const INTERFACE: &str = "mandate:invoke/invoke";
 const PARALLEL: usize = 16;
 
 fn refuse(reason: String) -> Refusal {
-    Refusal { capability: "invoke".to_owned(), reason }
+    Refusal {
+        capability: "invoke".to_owned(),
+        reason,
+    }
 }
 
 fn not_found(what: &str) -> Error {
@@ -55,16 +56,22 @@ impl Capability for Invoke {
         match &self.call {
             wit::Call::Tool(call) => {
                 capabilities.call_tool(&call.name)?;
-                let Some((active, tool)) = catalogue.tool(&call.name) else { return Ok(()) };
+                let Some((active, tool)) = catalogue.tool(&call.name) else {
+                    return Ok(());
+                };
                 let Some(terms) = active.terms(tool) else {
                     let name = &call.name;
-                    return Err(refuse(format!("the operator has not accepted the tool `{name}`")));
+                    return Err(refuse(format!(
+                        "the operator has not accepted the tool `{name}`"
+                    )));
                 };
                 allowed_effects(scope, &call.name, terms.effects)
             }
             wit::Call::Agent(call) => {
                 capabilities.call_agent(&call.name)?;
-                let Some(active) = catalogue.plugin(&call.name) else { return Ok(()) };
+                let Some(active) = catalogue.plugin(&call.name) else {
+                    return Ok(());
+                };
                 if let Some(circle) = scope.lineage.circle(active.name()) {
                     return Err(refuse(format!("a circle of delegation: {circle}")));
                 }
@@ -80,10 +87,15 @@ impl Capability for Invoke {
 
     async fn perform(self, at: At) -> Result<Performed<wit::Answer>, Fail> {
         let call = prepare(&at, self.call)?;
-        at.scope.lineage.admit_child().map_err(|hit| Fail::End(End::Limit(hit)))?;
+        at.scope
+            .lineage
+            .admit_child()
+            .map_err(|hit| Fail::End(End::Limit(hit)))?;
         let report = invoke(at.scope.kernel.clone(), at.scope.tree.clone(), call).await?;
         match report {
-            Ok(Report { output, summary, .. }) => Ok(Performed::read(wit::Answer {
+            Ok(Report {
+                output, summary, ..
+            }) => Ok(Performed::read(wit::Answer {
                 output: output.to_string(),
                 summary: summary.unwrap_or_default(),
             })),
@@ -134,27 +146,61 @@ fn prepare(at: &At, call: wit::Call) -> Result<Call, Error> {
     };
     match call {
         wit::Call::Tool(call) => {
-            let missing = || not_found(&format!("the tool `{}`; none of this name is installed", call.name));
+            let missing = || {
+                not_found(&format!(
+                    "the tool `{}`; none of this name is installed",
+                    call.name
+                ))
+            };
             let (active, tool) = catalogue.tool(&call.name).ok_or_else(missing)?;
             takes_work(active)?;
             let arguments = parse_json("arguments", &call.arguments)?;
             let schemas = active.loaded.tools.get(tool).ok_or_else(missing)?;
             check("arguments", &schemas.arguments, &arguments)?;
-            let declared = active.terms(tool).map_or(Effects::None, |terms| terms.effects);
+            let declared = active
+                .terms(tool)
+                .map_or(Effects::None, |terms| terms.effects);
             let ceiling = declared.min(scope.ceiling);
             let title = String::new();
-            Ok(child(active.clone(), GuestKind::Tool, tool.to_owned(), title, arguments, ceiling))
+            Ok(child(
+                active.clone(),
+                GuestKind::Tool,
+                tool.to_owned(),
+                title,
+                arguments,
+                ceiling,
+            ))
         }
         wit::Call::Agent(call) => {
-            let missing = || not_found(&format!("the agent `{}`; none of this name is installed", call.name));
+            let missing = || {
+                not_found(&format!(
+                    "the agent `{}`; none of this name is installed",
+                    call.name
+                ))
+            };
             let active = catalogue.plugin(&call.name).ok_or_else(missing)?;
             takes_work(active)?;
             let schemas = active.loaded.agent.as_ref().ok_or_else(missing)?;
             let input = parse_json("input", &call.input)?;
             check("input", &schemas.input, &input)?;
-            let kinds = active.loaded.manifest.agent.as_ref().map(|agent| agent.kinds.as_slice());
-            let kind = kinds.and_then(<[String]>::first).cloned().unwrap_or_default();
-            Ok(child(active.clone(), GuestKind::Agent, kind, call.title, input, Effects::Internal))
+            let kinds = active
+                .loaded
+                .manifest
+                .agent
+                .as_ref()
+                .map(|agent| agent.kinds.as_slice());
+            let kind = kinds
+                .and_then(<[String]>::first)
+                .cloned()
+                .unwrap_or_default();
+            Ok(child(
+                active.clone(),
+                GuestKind::Agent,
+                kind,
+                call.title,
+                input,
+                Effects::Internal,
+            ))
         }
     }
 }
@@ -163,7 +209,10 @@ fn takes_work(active: &Active) -> Result<(), Error> {
     if active.takes_work() {
         Ok(())
     } else {
-        Err(unavailable(format!("`{}` is quarantined and takes no new work", active.name())))
+        Err(unavailable(format!(
+            "`{}` is quarantined and takes no new work",
+            active.name()
+        )))
     }
 }
 
@@ -183,7 +232,14 @@ impl Capability for Offers {
     }
 
     async fn perform(self, at: At) -> Result<Performed<Vec<wit::Offer>>, Fail> {
-        let granted = at.scope.plugin.grant().capabilities.invoke.clone().unwrap_or_default();
+        let granted = at
+            .scope
+            .plugin
+            .grant()
+            .capabilities
+            .invoke
+            .clone()
+            .unwrap_or_default();
         let catalogue = at.scope.kernel.catalogue();
         let mut offers = Vec::new();
         for active in catalogue.plugins().filter(|active| active.takes_work()) {
@@ -250,9 +306,16 @@ impl Capability for Submit {
         let scope = &at.scope;
         let new = self.task;
         let catalogue = scope.kernel.catalogue();
-        let agent = catalogue.agents_for(&new.kind).next().cloned().ok_or_else(|| {
-            not_found(&format!("an agent that accepts tasks of the kind `{}`", new.kind))
-        })?;
+        let agent = catalogue
+            .agents_for(&new.kind)
+            .next()
+            .cloned()
+            .ok_or_else(|| {
+                not_found(&format!(
+                    "an agent that accepts tasks of the kind `{}`",
+                    new.kind
+                ))
+            })?;
         let input = parse_json("input", &new.input)?;
         if let Some(schemas) = &agent.loaded.agent {
             check("input", &schemas.input, &input)?;
@@ -262,12 +325,15 @@ impl Capability for Submit {
             return Err(Error::Invalid("priority: expected 0 to 9".to_owned()).into());
         }
         let subject = match &new.subject {
-            Some(text) => Some(
-                Subject::parse(text).map_err(|e| Error::Invalid(format!("subject: {e}")))?,
-            ),
+            Some(text) => {
+                Some(Subject::parse(text).map_err(|e| Error::Invalid(format!("subject: {e}")))?)
+            }
             None => scope.tree.subject.clone(),
         };
-        at.scope.lineage.admit_child().map_err(|hit| Fail::End(End::Limit(hit)))?;
+        at.scope
+            .lineage
+            .admit_child()
+            .map_err(|hit| Fail::End(End::Limit(hit)))?;
         let id = TaskId::derived(&scope.id, at.sequence, at.index);
         let tree = &scope.tree;
         let now = Timestamp::now();
@@ -312,7 +378,10 @@ pub fn created(task: Task) -> Vec<Write> {
             "by_agent": task.created_in.is_some(),
         }),
     };
-    vec![Write::CreateTask(Box::new(task)), Write::Event(Box::new(event))]
+    vec![
+        Write::CreateTask(Box::new(task)),
+        Write::Event(Box::new(event)),
+    ]
 }
 
 impl wit::Host for Guest {
@@ -351,8 +420,11 @@ impl wit::Host for Guest {
                 let answer = match answered {
                     Some(answer) => answer,
                     None => {
-                        let Some(performed) = running.next().await else { return Ok(answers) };
-                        self.finish::<Invoke>(sequence, index, step, performed).await?
+                        let Some(performed) = running.next().await else {
+                            return Ok(answers);
+                        };
+                        self.finish::<Invoke>(sequence, index, step, performed)
+                            .await?
                     }
                 };
                 answers.push(answer);

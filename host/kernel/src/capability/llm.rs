@@ -1,6 +1,6 @@
 //! Capability `llm`: language models by class, through the provider chain.
 
-use super::{parse_json, unavailable, At, Capability, Fail, Intent, Performed, Scope};
+use super::{At, Capability, Fail, Intent, Performed, Scope, parse_json, unavailable};
 use crate::guest::{Guest, Told};
 use mandate_llm as llm;
 use mandate_policy::{ModelClass, Refusal};
@@ -16,7 +16,12 @@ fn affordable(scope: &Scope, class: ModelClass, worst: Option<MicroUsd>) -> Resu
     let Some(worst) = worst else {
         return Err(unavailable("the price of the model is not known").into());
     };
-    let granted = scope.plugin.grant().capabilities.llm(class).map_err(super::denied)?;
+    let granted = scope
+        .plugin
+        .grant()
+        .capabilities
+        .llm(class)
+        .map_err(super::denied)?;
     let most = granted.max_cost_per_task;
     if scope.tree.cost().saturating_add(worst.0) > most.0 {
         return Err(Error::BudgetExhausted(None).into());
@@ -28,7 +33,10 @@ impl From<llm::LlmError> for Fail {
     fn from(error: llm::LlmError) -> Self {
         Self::Answer(match error {
             llm::LlmError::Invalid(reason) => Error::Invalid(reason),
-            llm::LlmError::Unavailable { reason, retry_after } => Error::Unavailable(Outage {
+            llm::LlmError::Unavailable {
+                reason,
+                retry_after,
+            } => Error::Unavailable(Outage {
                 reason,
                 retry_after_ms: retry_after.map(|d| d.as_millis().try_into().unwrap_or(u64::MAX)),
             }),
@@ -72,7 +80,11 @@ impl Capability for Complete {
         }
         let response = models.complete(&request).await?;
         let cost = response.cost;
-        Ok(Performed { answer: answer(response), writes: Vec::new(), cost })
+        Ok(Performed {
+            answer: answer(response),
+            writes: Vec::new(),
+            cost,
+        })
     }
 }
 
@@ -88,7 +100,12 @@ impl Capability for Embed {
     type Answer = wit::Embeddings;
 
     fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
-        scope.plugin.grant().capabilities.llm(ModelClass::Embed).map(drop)
+        scope
+            .plugin
+            .grant()
+            .capabilities
+            .llm(ModelClass::Embed)
+            .map(drop)
     }
 
     async fn perform(self, at: At) -> Result<Performed<wit::Embeddings>, Fail> {
@@ -108,7 +125,11 @@ impl Capability for Embed {
             model: embeddings.model,
             simulated: embeddings.simulated,
         };
-        Ok(Performed { answer, writes: Vec::new(), cost })
+        Ok(Performed {
+            answer,
+            writes: Vec::new(),
+            cost,
+        })
     }
 }
 
@@ -118,15 +139,24 @@ fn request(request: wit::Request) -> Result<llm::Request, Error> {
         .into_iter()
         .map(|tool| {
             Ok(llm::ToolSpec {
-                parameters: parse_json(&format!("tool `{}`, parameters", tool.name), &tool.parameters)?,
+                parameters: parse_json(
+                    &format!("tool `{}`, parameters", tool.name),
+                    &tool.parameters,
+                )?,
                 name: tool.name,
                 description: tool.description,
             })
         })
         .collect::<Result<_, Error>>()?;
-    let messages = request.messages.into_iter().map(message).collect::<Result<_, Error>>()?;
-    let output_schema =
-        request.output_schema.map(|text| parse_json("output-schema", &text)).transpose()?;
+    let messages = request
+        .messages
+        .into_iter()
+        .map(message)
+        .collect::<Result<_, Error>>()?;
+    let output_schema = request
+        .output_schema
+        .map(|text| parse_json("output-schema", &text))
+        .transpose()?;
     Ok(llm::Request {
         class: match request.class {
             wit::ModelClass::Fast => llm::ModelClass::Fast,
@@ -154,7 +184,10 @@ fn message(message: wit::Message) -> Result<llm::Message, Error> {
         .into_iter()
         .map(|call| {
             Ok(llm::ToolCall {
-                arguments: parse_json(&format!("tool call `{}`, arguments", call.id), &call.arguments)?,
+                arguments: parse_json(
+                    &format!("tool call `{}`, arguments", call.id),
+                    &call.arguments,
+                )?,
                 id: call.id,
                 name: call.name,
             })

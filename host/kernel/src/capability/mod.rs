@@ -9,17 +9,17 @@ pub mod records;
 pub mod system;
 pub mod telemetry;
 
+use crate::catalogue::Active;
 use crate::kernel::Kernel;
 use crate::loaded::Loaded;
-use crate::catalogue::Active;
 use crate::tree::{Halted, Lineage, Tree};
 use mandate_policy::Refusal;
-use mandate_runtime::bindings::types::types::{Denial, Error, Failure, Outage};
 use mandate_runtime::End;
+use mandate_runtime::bindings::types::types::{Denial, Error, Failure, Outage};
 use mandate_store::{StoreError, Write};
 use mandate_types::{Effects, GuestKind, InvocationId, Limits, MicroUsd};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -79,12 +79,20 @@ pub struct Performed<T> {
 impl<T> Performed<T> {
     /// An answer that writes nothing and costs nothing.
     pub fn read(answer: T) -> Self {
-        Self { answer, writes: Vec::new(), cost: MicroUsd::ZERO }
+        Self {
+            answer,
+            writes: Vec::new(),
+            cost: MicroUsd::ZERO,
+        }
     }
 
     /// An answer that holds once `writes` are committed with it.
     pub fn written(answer: T, writes: Vec<Write>) -> Self {
-        Self { answer, writes, cost: MicroUsd::ZERO }
+        Self {
+            answer,
+            writes,
+            cost: MicroUsd::ZERO,
+        }
     }
 }
 
@@ -147,25 +155,31 @@ pub trait Capability: Serialize + Send + Sync + Sized {
     }
 
     /// Does it. Internal writes are returned, not done: the seam commits them with the answer.
-    fn perform(
-        self,
-        at: At,
-    ) -> impl Future<Output = Result<Performed<Self::Answer>, Fail>> + Send;
+    fn perform(self, at: At) -> impl Future<Output = Result<Performed<Self::Answer>, Fail>> + Send;
 }
 
 /// What a guest is told of a refusal.
 pub fn denied(refusal: Refusal) -> Error {
-    Error::Denied(Denial { capability: refusal.capability, reason: refusal.reason })
+    Error::Denied(Denial {
+        capability: refusal.capability,
+        reason: refusal.reason,
+    })
 }
 
 /// What a guest is told when something behind the host does not answer.
 pub fn unavailable(reason: impl Into<String>) -> Error {
-    Error::Unavailable(Outage { reason: reason.into(), retry_after_ms: None })
+    Error::Unavailable(Outage {
+        reason: reason.into(),
+        retry_after_ms: None,
+    })
 }
 
 /// What a guest is told when whom it called did not answer.
 pub fn failed(message: impl Into<String>, retryable: bool) -> Error {
-    Error::Failed(Failure { message: message.into(), retryable })
+    Error::Failed(Failure {
+        message: message.into(),
+        retryable,
+    })
 }
 
 impl mandate_runtime::bindings::types::types::Host for crate::guest::Guest {}
@@ -175,7 +189,6 @@ impl mandate_runtime::bindings::types::types::Host for crate::guest::Guest {}
 /// # Errors
 /// `invalid`, with the place of the mistake.
 pub fn parse_json(what: &str, text: &str) -> Result<serde_json::Value, Error> {
-    serde_json::from_str(text).map_err(|error| {
-        Error::Invalid(format!("{what} is not JSON: {error}"))
-    })
+    serde_json::from_str(text)
+        .map_err(|error| Error::Invalid(format!("{what} is not JSON: {error}")))
 }

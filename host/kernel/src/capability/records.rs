@@ -1,6 +1,6 @@
 //! Capability `records`: documents in collections, for the task's tenant only.
 
-use super::{parse_json, At, Capability, Fail, Performed, Scope};
+use super::{At, Capability, Fail, Performed, Scope, parse_json};
 use crate::catalogue::CollectionEntry;
 use crate::guest::{Guest, Told};
 use crate::records::{RecordChange, RecordEditor, RecordError};
@@ -8,8 +8,8 @@ use mandate_policy::Refusal;
 use mandate_runtime::bindings::records::records as wit;
 use mandate_runtime::bindings::types::types::Error;
 use mandate_store::{Comparison, Condition, Order, Record, RecordQuery};
-use mandate_types::ids::is_record_id;
 use mandate_types::Effects;
+use mandate_types::ids::is_record_id;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -28,7 +28,9 @@ fn entry(record: &Record) -> wit::Entry {
 
 fn collection(scope: &Scope, name: &str) -> Result<Arc<CollectionEntry>, Error> {
     scope.kernel.catalogue().collection(name).ok_or_else(|| {
-        Error::NotFound(format!("the collection `{name}`; no installed plugin declares it"))
+        Error::NotFound(format!(
+            "the collection `{name}`; no installed plugin declares it"
+        ))
     })
 }
 
@@ -47,7 +49,11 @@ async fn present(scope: &Scope, collection: &str, id: &str) -> Result<Record, Fa
     if !is_record_id(id) {
         return Err(missing().into());
     }
-    let record = scope.kernel.store().record(collection, &scope.tree.tenant, id).await?;
+    let record = scope
+        .kernel
+        .store()
+        .record(collection, &scope.tree.tenant, id)
+        .await?;
     Ok(record.ok_or_else(missing)?)
 }
 
@@ -84,7 +90,9 @@ impl Capability for Create {
     async fn perform(self, at: At) -> Result<Performed<wit::Entry>, Fail> {
         let collection = collection(&at.scope, &self.collection)?;
         let body = parse_json("body", &self.body)?;
-        Ok(written(editor(&at.scope, &collection).create(self.id, body)?))
+        Ok(written(
+            editor(&at.scope, &collection).create(self.id, body)?,
+        ))
     }
 }
 
@@ -131,7 +139,11 @@ impl Capability for Update {
         let collection = collection(&at.scope, &self.collection)?;
         let body = parse_json("body", &self.body)?;
         let record = present(&at.scope, &self.collection, &self.id).await?;
-        Ok(written(editor(&at.scope, &collection).update(record, self.version, body)?))
+        Ok(written(editor(&at.scope, &collection).update(
+            record,
+            self.version,
+            body,
+        )?))
     }
 }
 
@@ -171,7 +183,11 @@ impl Capability for Find {
     type Answer = wit::Page;
 
     fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
-        scope.plugin.grant().capabilities.read(&self.query.collection)
+        scope
+            .plugin
+            .grant()
+            .capabilities
+            .read(&self.query.collection)
     }
 
     async fn perform(self, at: At) -> Result<Performed<wit::Page>, Fail> {
@@ -196,14 +212,19 @@ impl Capability for Find {
             tenants: Some(vec![at.scope.tree.tenant.clone()]),
             conditions,
             text: self.query.text,
-            order: self
-                .query
-                .order
-                .map(|order| Order { field: order.field, descending: order.descending }),
+            order: self.query.order.map(|order| Order {
+                field: order.field,
+                descending: order.descending,
+            }),
             limit: self.query.limit,
             cursor: self.query.cursor,
         };
-        let page = at.scope.kernel.store().find(&collection.declared, &query).await?;
+        let page = at
+            .scope
+            .kernel
+            .store()
+            .find(&collection.declared, &query)
+            .await?;
         Ok(Performed::read(wit::Page {
             entries: page.items.iter().map(entry).collect(),
             cursor: page.cursor,
@@ -231,7 +252,12 @@ impl wit::Host for Guest {
         id: Option<String>,
         body: String,
     ) -> Told<Result<wit::Entry, Error>> {
-        self.step(Create { collection, id, body }).await
+        self.step(Create {
+            collection,
+            id,
+            body,
+        })
+        .await
     }
 
     async fn get(&mut self, collection: String, id: String) -> Told<Result<wit::Entry, Error>> {
@@ -245,7 +271,13 @@ impl wit::Host for Guest {
         version: u64,
         body: String,
     ) -> Told<Result<wit::Entry, Error>> {
-        self.step(Update { collection, id, version, body }).await
+        self.step(Update {
+            collection,
+            id,
+            version,
+            body,
+        })
+        .await
     }
 
     async fn delete(
@@ -254,7 +286,12 @@ impl wit::Host for Guest {
         id: String,
         version: u64,
     ) -> Told<Result<(), Error>> {
-        self.step(Delete { collection, id, version }).await
+        self.step(Delete {
+            collection,
+            id,
+            version,
+        })
+        .await
     }
 
     async fn find(&mut self, query: wit::Query) -> Told<Result<wit::Page, Error>> {

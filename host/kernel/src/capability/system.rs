@@ -4,9 +4,9 @@
 use super::{At, Capability, Fail, Performed, Scope};
 use crate::guest::{Guest, Told};
 use mandate_policy::Refusal;
+use mandate_runtime::End;
 use mandate_runtime::bindings::system::{clock, log, progress, random, sleep};
 use mandate_runtime::bindings::types::types::Error;
-use mandate_runtime::End;
 use mandate_store::{LogLevel, NewEvent, TaskChange, Write};
 use mandate_types::{EventKind, LimitHit, LimitName, TaskStatus, Timestamp};
 use serde::Serialize;
@@ -38,9 +38,13 @@ impl progress::Host for Guest {
             return Ok(());
         }
         let scope = self.scope.clone();
-        let Some(task) = scope.tree.task.clone() else { return Ok(()) };
+        let Some(task) = scope.tree.task.clone() else {
+            return Ok(());
+        };
         let now = Timestamp::now();
-        let fraction = fraction.filter(|f| f.is_finite()).map(|f| f.clamp(0.0, 1.0));
+        let fraction = fraction
+            .filter(|f| f.is_finite())
+            .map(|f| f.clamp(0.0, 1.0));
         let message: String = message.chars().take(MOST_MESSAGE).collect();
         let mut writes = vec![Write::Event(Box::new(NewEvent {
             time: now,
@@ -67,7 +71,11 @@ impl progress::Host for Guest {
                 }),
             });
         }
-        scope.tree.push(writes).await.map_err(|halted| self.halt(halted))
+        scope
+            .tree
+            .push(writes)
+            .await
+            .map_err(|halted| self.halt(halted))
     }
 }
 
@@ -81,7 +89,10 @@ impl random::Host for Guest {
     async fn bytes(&mut self, length: u32) -> Told<Vec<u8>> {
         const MOST: u32 = 65_536;
         if length > MOST {
-            let hit = LimitHit { limit: LimitName::ArgumentBytes, value: u64::from(MOST) };
+            let hit = LimitHit {
+                limit: LimitName::ArgumentBytes,
+                value: u64::from(MOST),
+            };
             return Err(self.end(End::Limit(hit)));
         }
         Ok(self.random_bytes(length as usize))

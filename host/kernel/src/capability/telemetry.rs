@@ -1,6 +1,6 @@
 //! Capability `telemetry`: what agents look at, behind a port that denies until a host has one.
 
-use super::{unavailable, At, Capability, Fail, Performed, Scope};
+use super::{At, Capability, Fail, Performed, Scope, unavailable};
 use crate::guest::{Guest, Told};
 use mandate_policy::{Refusal, TelemetryAccess};
 use mandate_runtime::bindings::telemetry::{data, ingest, query};
@@ -94,7 +94,11 @@ macro_rules! call {
             type Answer = $answer;
 
             fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
-                scope.plugin.grant().capabilities.telemetry(TelemetryAccess::$access)
+                scope
+                    .plugin
+                    .grant()
+                    .capabilities
+                    .telemetry(TelemetryAccess::$access)
             }
 
             async fn perform(self, at: At) -> Result<Performed<$answer>, Fail> {
@@ -130,12 +134,18 @@ impl Capability for Topology {
     type Answer = Vec<data::Edge>;
 
     fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
-        scope.plugin.grant().capabilities.telemetry(TelemetryAccess::Read)
+        scope
+            .plugin
+            .grant()
+            .capabilities
+            .telemetry(TelemetryAccess::Read)
     }
 
     async fn perform(self, at: At) -> Result<Performed<Vec<data::Edge>>, Fail> {
         let telemetry = at.scope.kernel.telemetry();
-        Ok(Performed::read(telemetry.topology(&at.scope.tree.tenant).await?))
+        Ok(Performed::read(
+            telemetry.topology(&at.scope.tree.tenant).await?,
+        ))
     }
 }
 

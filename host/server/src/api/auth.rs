@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a principal is believed without looking again. Changes on this host count at once.
@@ -26,7 +27,10 @@ pub type TokenKey = [u8; 32];
 /// Finds out who calls.
 pub struct Door {
     store: SharedStore,
-    known: moka::future::Cache<TokenKey, Arc<Principal>>,
+    known: moka::future::Cache<TokenKey, (u64, Arc<Principal>)>,
+    /// Goes up with each change of principals: whom we read before it is not known any more,
+    /// however late that was kept.
+    generation: AtomicU64,
     rates: Rates,
     changing: tokio::sync::Mutex<()>,
 }
@@ -41,6 +45,7 @@ impl Door {
         Self {
             store,
             known,
+            generation: AtomicU64::new(0),
             rates,
             changing: tokio::sync::Mutex::default(),
         }
@@ -48,7 +53,7 @@ impl Door {
 
     /// Forgets whom it knows: somebody's rights changed.
     pub fn forget(&self) {
-        self.known.invalidate_all();
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     /// To be held by whoever looks at the principals in order to change them.
@@ -64,25 +69,32 @@ impl Door {
     /// Who has this token now; none if nobody has, or not any more.
     ///
     /// # Errors
-    /// When the database does not answer.
-    pub async fn principal(&self, key: &TokenKey) -> ApiResult<Option<Caller>> {
+    /// When the database does not answer, or strangers come too often from `peer`.
+    pub async fn principal(
+        &self,
+        key: &TokenKey,
+        peer: Option<IpAddr>,
+    ) -> ApiResult<Option<Caller>> {
+        let generation = self.generation.load(Ordering::Acquire);
         let known = self.known.get(key).await;
         let principal = match known {
-            Some(principal) => principal,
-            None => {
+            Some((then, principal)) if then == generation => principal,
+            _ => {
+                if let Some(peer) = peer {
+                    self.rates.stranger(peer)?;
+                }
                 let digest = Digest::parse(&hex::encode(key))
                     .map_err(|error| Problem::internal(error.to_string()))?;
                 let Some(found) = self.store.principal_by_token(&digest).await? else {
                     return Ok(None);
                 };
                 let found = Arc::new(found);
-                self.known.insert(*key, found.clone()).await;
+                self.known.insert(*key, (generation, found.clone())).await;
                 found
             }
         };
-        let expired = principal
-            .expires_at
-            .is_some_and(|end| end <= Timestamp::now());
+        let end = principal.expires_at;
+        let expired = end.is_some_and(|end| end <= Timestamp::now());
         Ok((!expired).then_some(Caller(principal)))
     }
 
@@ -91,12 +103,7 @@ impl Door {
     /// # Errors
     /// 401 for nobody, 429 for too often.
     pub async fn enter(&self, key: &TokenKey, peer: Option<IpAddr>) -> ApiResult<Caller> {
-        if let Some(peer) = peer
-            && !self.known.contains_key(key)
-        {
-            self.rates.stranger(peer)?;
-        }
-        let caller = self.principal(key).await?.ok_or_else(|| {
+        let caller = self.principal(key, peer).await?.ok_or_else(|| {
             Problem::unauthorized("the token is not one of this host, or has ended or was removed")
         })?;
         self.rates.principal(&caller.name)?;

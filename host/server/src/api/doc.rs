@@ -126,14 +126,30 @@ pub struct Document {
 impl Document {
     /// Of what the routes say of themselves.
     pub fn new(openapi: &OpenApi) -> Self {
-        let base = serde_json::to_value(openapi).unwrap_or_else(|error| {
+        let mut base = serde_json::to_value(openapi).unwrap_or_else(|error| {
             tracing::error!(%error, "the OpenAPI document cannot be written");
             Value::Null
         });
+        name_operations(&mut base);
         Self {
             base,
             paths: openapi.paths.paths.keys().cloned().collect(),
         }
+    }
+
+    /// The methods of a documented path, as `GET, POST`; empty when it is not documented.
+    pub fn methods(&self, path: &str) -> String {
+        let item = self
+            .base
+            .get("paths")
+            .and_then(|paths| paths.get(path)?.as_object());
+        let known = item.into_iter().flat_map(Map::keys);
+        let mut methods: Vec<String> = known
+            .filter(|key| matches!(key.as_str(), "get" | "post" | "put" | "delete"))
+            .map(|key| key.to_ascii_uppercase())
+            .collect();
+        methods.sort();
+        methods.join(", ")
     }
 
     /// Up to four known paths that `path` may have been meant for.
@@ -207,6 +223,24 @@ impl Document {
             }
         }
         document
+    }
+}
+
+/// Handlers of different resources have the same names; in the document each needs its own.
+fn name_operations(document: &mut Value) {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    let items = paths.into_iter().flat_map(|paths| paths.values_mut());
+    for operation in items
+        .filter_map(Value::as_object_mut)
+        .flat_map(|item| item.values_mut())
+    {
+        let tag = operation
+            .pointer("/tags/0")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        if let (Some(tag), Some(Value::String(id))) = (tag, operation.get_mut("operationId")) {
+            *id = format!("{tag}_{id}");
+        }
     }
 }
 
@@ -287,4 +321,56 @@ pub fn page() -> Router<Api> {
     SwaggerUi::new("/docs")
         .config(Config::new(["/openapi.json"]))
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utoipa_axum::router::OpenApiRouter;
+    use utoipa_axum::routes;
+
+    fn document() -> Document {
+        let router: OpenApiRouter<Api> = OpenApiRouter::with_openapi(outline())
+            .routes(routes!(
+                super::super::tasks::submit,
+                super::super::tasks::list
+            ))
+            .routes(routes!(super::super::tasks::get))
+            .routes(routes!(super::super::tokens::list));
+        Document::new(&router.into_openapi())
+    }
+
+    #[test]
+    fn paths_that_were_meant_are_found() {
+        let document = document();
+        assert_eq!(
+            document.near("/tasks"),
+            ["/api/v1/tasks", "/api/v1/tasks/{id}"]
+        );
+        assert_eq!(document.near("/api/v1/token"), ["/api/v1/tokens"]);
+        assert!(document.near("/api/v1/x").is_empty() && document.near("/").is_empty());
+    }
+
+    #[test]
+    fn methods_and_names_come_from_the_handlers() {
+        let document = document();
+        assert_eq!(document.methods("/api/v1/tasks"), "GET, POST");
+        assert_eq!(document.methods("/api/v1/nothing"), "");
+        let id = |path: &str| document.base["paths"][path]["get"]["operationId"].clone();
+        assert_eq!(
+            (id("/api/v1/tasks"), id("/api/v1/tokens")),
+            ("tasks_list".into(), "tokens_list".into())
+        );
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let base = document().with(&Catalogue::default());
+        let text = base.to_string();
+        for part in text.split("\"$ref\":\"#").skip(1) {
+            let pointer = part.split('"').next().unwrap();
+            assert!(base.pointer(pointer).is_some(), "{pointer}");
+        }
+        assert!(base["openapi"].as_str().unwrap().starts_with("3.1"));
+    }
 }

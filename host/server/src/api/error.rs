@@ -9,6 +9,7 @@ use mandate_kernel::{InstallError, LoadError, RecordError};
 use mandate_plugin::PackageError;
 use mandate_store::{CommitError, StoreError};
 use mandate_types::Problem;
+use std::future::Future;
 use std::time::Duration;
 
 /// What every handler returns.
@@ -143,6 +144,7 @@ impl From<InstallError> for ApiError {
                 tracing::error!(error = %text, "a plugin could not be compiled, which is not its fault");
                 Problem::internal(text).into()
             }
+            InstallError::Signature(_) => Problem::forbidden(text).into(),
             InstallError::Load(_) | InstallError::Schema { .. } => Problem::new(
                 422,
                 "bad-plugin",
@@ -190,10 +192,40 @@ fn problem_response(problem: &Problem) -> Response<Body> {
     )
 }
 
-/// An error that no handler of ours wrote, as a problem; what the framework says in headers stays.
-pub fn adopt(status: StatusCode, headers: &HeaderMap, method: &str, path: &str) -> Response<Body> {
+/// Does `work` to its end even if the client goes away meanwhile: what is on disk and what the
+/// host holds in memory must not come apart between two steps.
+///
+/// # Errors
+/// Those of the work.
+pub async fn to_its_end<T, E, F>(work: F) -> ApiResult<T>
+where
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    T: Send + 'static,
+    E: Into<ApiError> + Send + 'static,
+{
+    match tokio::spawn(work).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(error) => {
+            tracing::error!(%error, "work for a request panicked");
+            Err(Problem::internal("a mistake of ours; it is in the host's log").into())
+        }
+    }
+}
+
+/// An error that no handler of ours wrote, as a problem; what the framework says in headers
+/// stays. `known` are the methods of the route.
+pub fn adopt(
+    status: StatusCode,
+    headers: &HeaderMap,
+    method: &str,
+    path: &str,
+    known: &str,
+) -> Response<Body> {
     let reason = status.canonical_reason().unwrap_or("Error");
     let allowed = headers.get(ALLOW).and_then(|value| value.to_str().ok());
+    let allowed = allowed
+        .or(Some(known))
+        .filter(|methods| !methods.is_empty());
     let path: String = path.chars().take(200).collect();
     let problem = match (status, allowed) {
         (StatusCode::METHOD_NOT_ALLOWED, Some(allowed)) => Problem::new(
@@ -249,6 +281,7 @@ mod tests {
             &headers,
             "DELETE",
             "/api/v1/tasks",
+            "",
         );
         assert_eq!(response.status(), 405);
         assert_eq!(response.headers()[CONTENT_TYPE], PROBLEM_JSON);

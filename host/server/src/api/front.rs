@@ -6,7 +6,7 @@ use super::error::{ApiError, PROBLEM_JSON, adopt};
 use axum::body::Body;
 use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderName, HeaderValue, Method, Response};
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use futures::FutureExt as _;
@@ -42,7 +42,17 @@ pub async fn front(State(api): State<Api>, request: Request, next: Next) -> Resp
     if status.is_client_error() || status.is_server_error() {
         let kind = response.headers().get(CONTENT_TYPE);
         if kind.is_none_or(|kind| kind != PROBLEM_JSON) {
-            response = adopt(status, response.headers(), method.as_str(), uri.path());
+            let known = route
+                .as_ref()
+                .filter(|_| status == StatusCode::METHOD_NOT_ALLOWED);
+            let known = known.map(|route| api.document().methods(route.as_str()));
+            response = adopt(
+                status,
+                response.headers(),
+                method.as_str(),
+                uri.path(),
+                &known.unwrap_or_default(),
+            );
         }
         if status.is_server_error() {
             tracing::warn!(id = id.to_str().unwrap_or("?"), %method, path = uri.path(), status = status.as_u16(), "a request failed");

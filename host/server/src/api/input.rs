@@ -185,6 +185,12 @@ fn shape(mut place: String, error: &serde_json::Error) -> Problem {
     }
     let expected = match (missing, text.split_once("expected ")) {
         (Some(_), _) => "a value: it is required".to_owned(),
+        // The names of our types say nothing to a client.
+        (None, Some((_, expected))) if expected.starts_with("struct ") => {
+            "a JSON object".to_owned()
+        }
+        (None, Some((_, "a sequence"))) => "a list".to_owned(),
+        (None, Some((_, "a map"))) => "a JSON object".to_owned(),
         (None, Some((_, expected))) => expected.to_owned(),
         (None, None) => text.clone(),
     };
@@ -193,7 +199,13 @@ fn shape(mut place: String, error: &serde_json::Error) -> Problem {
     } else {
         place.as_str()
     };
-    Problem::invalid(format!("{shown}: {text}")).with_field(place, expected)
+    let told = text.split(", expected struct").next().unwrap_or(&text);
+    let detail = if told == text {
+        format!("{shown}: {text}")
+    } else {
+        format!("{shown}: {told}, expected {expected}")
+    };
+    Problem::invalid(detail).with_field(place, expected)
 }
 
 /// The parameters of the query, each taken once; what nobody takes is refused.
@@ -491,8 +503,13 @@ mod tests {
         let agents = field(r#"{"kind": "a", "assigned_agents": ["Not Kebab"]}"#);
         assert_eq!(agents.field, "/assigned_agents/0");
         assert!(agents.expected.contains("kebab"), "{}", agents.expected);
-        assert_eq!(field("[]").field, "/kind");
-        assert_eq!(field("7").field, "");
+        for other in ["[]", "7"] {
+            let whole = field(other);
+            assert_eq!(
+                (whole.field.as_str(), whole.expected.as_str()),
+                ("", "a JSON object")
+            );
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::auth::{Operator, Viewer};
 use super::doc::{Changes, Finds, Reads};
-use super::error::{ApiError, ApiResult};
+use super::error::{ApiError, ApiResult, to_its_end};
 use super::input::{self, JsonBody, Params, PathOf, content_type};
 use super::plugin_view::{Plugin, PluginDetail, detail, plugin};
 use super::{Api, Listing};
@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
-use mandate_kernel::{Active, InstallRequest};
+use mandate_kernel::{Active, InstallError, InstallRequest};
 use mandate_policy::Grant;
 use mandate_store::InstallationStatus;
 use mandate_types::{PluginName, Problem};
@@ -122,9 +122,8 @@ pub async fn install(
     }
     let seconds = api.settings.body_seconds.saturating_mul(10);
     let bytes = input::body(request, &api, api.settings.plugin_body_limit, seconds).await?;
-    // What was begun is finished, even if the client goes away meanwhile.
     let (kernel, by) = (api.kernel.clone(), operator.name.clone());
-    let work = tokio::spawn(async move {
+    let work = to_its_end(async move {
         let staged = kernel.stage(bytes.into()).await?;
         let name = name.unwrap_or_else(|| staged.loaded.manifest.plugin.id.clone());
         let known = kernel.catalogue().plugin(&name).is_some();
@@ -136,14 +135,10 @@ pub async fn install(
             settings,
             by,
         };
-        kernel
-            .activate(staged, request)
-            .await
-            .map(|active| (active, known))
+        let active = kernel.activate(staged, request).await?;
+        Ok::<_, InstallError>((active, known))
     });
-    let (active, known) = work
-        .await
-        .map_err(|error| Problem::internal(error.to_string()))??;
+    let (active, known) = work.await?;
     let status = if known {
         StatusCode::OK
     } else {
@@ -198,12 +193,7 @@ pub async fn grant(
             grant
         }
     };
-    let by = operator.name.clone();
-    let active = api
-        .kernel
-        .change_installation(&name, Some(grant), None, None, by)
-        .await?;
-    shown(&api, &active).await
+    change(&api, &operator, name, Some(grant), None, None).await
 }
 
 /// Fills in a plugin's settings.
@@ -219,12 +209,15 @@ pub async fn settings(
     PathOf(name): PathOf<String>,
     JsonBody(settings): JsonBody<Value>,
 ) -> ApiResult<Json<PluginDetail>> {
-    let (name, by) = (plugin_name(&name)?, operator.name.clone());
-    let active = api
-        .kernel
-        .change_installation(&name, None, Some(settings), None, by)
-        .await?;
-    shown(&api, &active).await
+    change(
+        &api,
+        &operator,
+        plugin_name(&name)?,
+        None,
+        Some(settings),
+        None,
+    )
+    .await
 }
 
 /// Makes the version before the active one again.
@@ -238,25 +231,28 @@ pub async fn roll_back(
     State(api): State<Api>,
     PathOf(name): PathOf<String>,
 ) -> ApiResult<Json<PluginDetail>> {
-    let active = api
-        .kernel
-        .roll_back(&plugin_name(&name)?, operator.name.clone())
-        .await?;
-    shown(&api, &active).await
+    let (kernel, by) = (api.kernel.clone(), operator.name.clone());
+    let name = plugin_name(&name)?;
+    let work = to_its_end(async move { kernel.roll_back(&name, by).await });
+    shown(&api, &*work.await?).await
 }
 
-async fn set_status(
-    operator: &Operator,
+/// One change of an installation, with what it is afterwards.
+async fn change(
     api: &Api,
-    name: &str,
-    status: InstallationStatus,
+    operator: &Operator,
+    name: PluginName,
+    grant: Option<Grant>,
+    settings: Option<Value>,
+    status: Option<InstallationStatus>,
 ) -> ApiResult<Json<PluginDetail>> {
-    let (name, by) = (plugin_name(name)?, operator.name.clone());
-    let active = api
-        .kernel
-        .change_installation(&name, None, None, Some(status), by)
-        .await?;
-    shown(api, &active).await
+    let (kernel, by) = (api.kernel.clone(), operator.name.clone());
+    let work = to_its_end(async move {
+        kernel
+            .change_installation(&name, grant, settings, status, by)
+            .await
+    });
+    shown(api, &*work.await?).await
 }
 
 /// Gives a plugin no new work; what runs goes on.
@@ -270,7 +266,8 @@ pub async fn quarantine(
     State(api): State<Api>,
     PathOf(name): PathOf<String>,
 ) -> ApiResult<Json<PluginDetail>> {
-    set_status(&operator, &api, &name, InstallationStatus::Quarantined).await
+    let status = Some(InstallationStatus::Quarantined);
+    change(&api, &operator, plugin_name(&name)?, None, None, status).await
 }
 
 /// Gives a quarantined plugin work again.
@@ -284,7 +281,8 @@ pub async fn activate(
     State(api): State<Api>,
     PathOf(name): PathOf<String>,
 ) -> ApiResult<Json<PluginDetail>> {
-    set_status(&operator, &api, &name, InstallationStatus::Active).await
+    let status = Some(InstallationStatus::Active);
+    change(&api, &operator, plugin_name(&name)?, None, None, status).await
 }
 
 /// Removes a plugin. What runs goes on, its records stay, its routes are gone.
@@ -298,8 +296,8 @@ pub async fn remove(
     State(api): State<Api>,
     PathOf(name): PathOf<String>,
 ) -> ApiResult<StatusCode> {
-    api.kernel
-        .remove(&plugin_name(&name)?, operator.name.clone())
-        .await?;
+    let (kernel, by) = (api.kernel.clone(), operator.name.clone());
+    let name = plugin_name(&name)?;
+    to_its_end(async move { kernel.remove(&name, by).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,7 +8,7 @@ use super::auth::{Client, Viewer};
 use super::error::{ApiError, ApiResult};
 use super::input::{IfNoneMatch, JsonBody, MaybeJson, Params, PathOf};
 use super::{records, tools};
-use axum::extract::State;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::header::ALLOW;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -68,9 +68,12 @@ pub async fn post(
     State(api): State<Api>,
     PathOf(name): PathOf<String>,
     params: Params,
-    JsonBody(body): JsonBody<Value>,
+    request: Request,
 ) -> ApiResult<Response> {
-    match target(&api, &name)? {
+    // What is not there is said before what is wrong with the body.
+    let target = target(&api, &name)?;
+    let JsonBody(body): JsonBody<Value> = JsonBody::from_request(request, &api).await?;
+    match target {
         RouteTarget::Collection(of) => {
             let entry = records::collection(&api, &of)?;
             records::create_in(&api, &client, &entry, params, body).await
@@ -99,9 +102,10 @@ pub async fn put(
     PathOf((name, id)): PathOf<(String, String)>,
     params: Params,
     headers: HeaderMap,
-    JsonBody(body): JsonBody<Value>,
+    request: Request,
 ) -> ApiResult<Response> {
     let entry = collection(&api, &name)?;
+    let JsonBody(body): JsonBody<Value> = JsonBody::from_request(request, &api).await?;
     records::update_in(&api, &client, &entry, &id, params, &headers, body).await
 }
 
@@ -135,9 +139,11 @@ pub async fn action(
     PathOf((name, id, action)): PathOf<(String, String, String)>,
     params: Params,
     headers: HeaderMap,
-    MaybeJson(request): MaybeJson<ActionRequest>,
+    request: Request,
 ) -> ApiResult<Response> {
     let entry = collection(&api, &name)?;
+    let MaybeJson(request): MaybeJson<ActionRequest> =
+        MaybeJson::from_request(request, &api).await?;
     let asked = Asked {
         id,
         name: action,

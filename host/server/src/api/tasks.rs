@@ -2,7 +2,7 @@
 
 use super::auth::{Caller, Client, Viewer};
 use super::doc::{Changes, Finds, Reads};
-use super::error::ApiResult;
+use super::error::{ApiResult, to_its_end};
 use super::finished::Sent;
 use super::input::{IfNoneMatch, JsonBody, Params, PathOf, etag, idempotency_key, prefer_wait};
 use super::{Api, Listing};
@@ -91,10 +91,8 @@ pub async fn accept(
         }
     };
     let origin = Origin::Client(key);
-    let submitted = api
-        .tasks
-        .submit(new, tenant, caller.name.clone(), origin)
-        .await?;
+    let (tasks, by) = (api.tasks.clone(), caller.name.clone());
+    let submitted = to_its_end(async move { tasks.submit(new, tenant, by, origin).await }).await?;
     let mut response = answer(api, submitted.task, prefer_wait(headers)).await?;
     if !submitted.created {
         response
@@ -238,9 +236,13 @@ pub async fn execute(
     headers: HeaderMap,
 ) -> ApiResult<axum::response::Response> {
     let id = seen(&api, &client, &id).await?.id;
-    let started = api.tasks.execute(&id).await;
-    api.finished.changed(&id);
-    answer(&api, started?, prefer_wait(&headers)).await
+    let state = api.clone();
+    let started = to_its_end(async move {
+        let started = state.tasks.execute(&id).await;
+        state.finished.changed(&id);
+        started
+    });
+    answer(&api, started.await?, prefer_wait(&headers)).await
 }
 
 /// Stops a task.
@@ -257,9 +259,13 @@ pub async fn cancel(
     PathOf(id): PathOf<String>,
 ) -> ApiResult<Json<Task>> {
     let id = seen(&api, &client, &id).await?.id;
-    let cancelled = api.tasks.cancel(&id, &client.name).await;
-    api.finished.changed(&id);
-    Ok(Json(cancelled?))
+    let by = client.name.clone();
+    let cancelled = to_its_end(async move {
+        let cancelled = api.tasks.cancel(&id, &by).await;
+        api.finished.changed(&id);
+        cancelled
+    });
+    Ok(Json(cancelled.await?))
 }
 
 /// How far a task is.

@@ -2,7 +2,7 @@
 
 use super::auth::{Admin, Viewer};
 use super::doc::{Changes, Reads};
-use super::error::ApiResult;
+use super::error::{ApiResult, to_its_end};
 use super::input::{JsonBody, PathOf};
 use super::{Api, Listing};
 use crate::host::new_token;
@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
-use mandate_store::{Principal, Write};
+use mandate_store::{CommitError, Principal, Write};
 use mandate_types::{Digest, PrincipalName, Problem, Role, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -124,15 +124,25 @@ pub async fn create(
         created_at: now,
         expires_at: new.expires_at,
     };
-    let write = Write::PutPrincipal(Box::new(principal.clone()));
-    api.store().commit(None, vec![write]).await?;
-    api.door.forget();
+    let put = Write::PutPrincipal(Box::new(principal.clone()));
+    write(&api, put).await?;
     let location = format!("/api/v1/tokens/{}", principal.name);
     Ok((
         StatusCode::CREATED,
         [(LOCATION, location)],
         Json(MadeToken { token, principal }),
     ))
+}
+
+/// Writes a change of principals; whom it is about is looked up again from then on.
+async fn write(api: &Api, change: Write) -> ApiResult<()> {
+    let api = api.clone();
+    to_its_end(async move {
+        api.store().commit(None, vec![change]).await?;
+        api.door.forget();
+        Ok::<_, CommitError>(())
+    })
+    .await
 }
 
 /// Removes a token; it counts no more from now on.
@@ -163,9 +173,6 @@ pub async fn remove(
         let detail = "this is the last administrator of the host; make another one first";
         return Err(Problem::conflict(detail).into());
     }
-    api.store()
-        .commit(None, vec![Write::RemovePrincipal(found.name.clone())])
-        .await?;
-    api.door.forget();
+    write(&api, Write::RemovePrincipal(found.name.clone())).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -33,6 +33,8 @@ const SIGN_IN: Duration = Duration::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long one batch of messages may take to be taken; then the client is let go.
 const SEND: Duration = Duration::from_secs(30);
+/// How long the last words of a connection may take.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Events that are read from the store at once.
 const PAGE: u32 = 500;
 /// Messages that are sent together.
@@ -108,6 +110,11 @@ enum End {
     Closed(u16, &'static str),
 }
 
+const STOPPING: End = End::Closed(
+    close_code::AWAY,
+    "the host is stopping; come back with `after`",
+);
+
 impl From<StoreError> for End {
     fn from(error: StoreError) -> Self {
         tracing::warn!(%error, "events cannot be read for a client");
@@ -141,14 +148,16 @@ async fn serve(
         }
         Err(end) => end,
     };
+    // It ends either way: what cannot be sent any more does not matter.
     if let End::Closed(code, reason) = end {
         let frame = CloseFrame {
             code,
             reason: Utf8Bytes::from_static(reason),
         };
-        // It ends either way.
         let _ = out.send([Message::Close(Some(frame))]).await;
     }
+    // Also answers the client's own farewell.
+    let _ = tokio::time::timeout(FAREWELL, out.sink.close()).await;
 }
 
 async fn sign_in(
@@ -264,7 +273,7 @@ impl Client {
                 notice = next_of(&mut self.live) => self.heard_of(notice).await,
                 _ = second.tick() => {
                     if self.api.tasks.is_draining() {
-                        Err(End::Closed(close_code::AWAY, "the host is stopping; come back with `after`"))
+                        Err(STOPPING)
                     } else if beaten.elapsed() >= HEARTBEAT {
                         beaten = Instant::now();
                         self.heartbeat().await
@@ -280,7 +289,7 @@ impl Client {
     }
 
     async fn heartbeat(&mut self) -> Result<(), End> {
-        match self.api.door.principal(&self.key).await {
+        match self.api.door.principal(&self.key, None).await {
             Ok(Some(caller)) => self.caller = caller,
             Ok(None) => {
                 return Err(End::Closed(
@@ -373,47 +382,14 @@ impl Client {
     }
 
     async fn heard_of(&mut self, first: Result<Arc<Notice>, RecvError>) -> Result<(), End> {
-        let mut next = first;
-        let mut batch = Vec::new();
-        // Whatever is there already is sent with it, in one go.
+        let (mut next, mut batch) = (first, Vec::new());
+        // Whatever is there already is sent with it, in one go; bounded, so that a client that
+        // wants none of it does not hold the worker.
+        let mut left = BATCH;
         loop {
-            match next {
-                Ok(notice) => match &*notice {
-                    Notice::Event { event, .. } if event.seq <= self.at => {}
-                    Notice::Event { event, .. } if event.seq > self.at.saturating_add(1) => {
-                        let to = event.seq;
-                        self.out.send(std::mem::take(&mut batch)).await?;
-                        self.catch_up(to).await?;
-                    }
-                    Notice::Event { event, text } => {
-                        self.at = event.seq;
-                        if self.wants(event) {
-                            batch.push(Message::Text(text.clone()));
-                        }
-                    }
-                    Notice::Snapshot { whole, bound } => {
-                        if self.topics.as_ref().is_some_and(Topics::wants_snapshots) {
-                            let text = if self.caller.sees_all() { whole } else { bound };
-                            batch.push(Message::Text(text.clone()));
-                        }
-                    }
-                },
-                Err(RecvError::Lagged(_)) => {
-                    let to = self.api.store().last_event().await?;
-                    let text =
-                        json!({"type": "lagged", "from": self.at.saturating_add(1), "to": to});
-                    batch.push(Message::text(text.to_string()));
-                    self.out.send(std::mem::take(&mut batch)).await?;
-                    self.catch_up(to).await?;
-                }
-                Err(RecvError::Closed) => {
-                    return Err(End::Closed(
-                        close_code::AWAY,
-                        "the host is stopping; come back with `after`",
-                    ));
-                }
-            }
-            if batch.len() >= BATCH {
+            self.take(next, &mut batch).await?;
+            left -= 1;
+            if left == 0 {
                 break;
             }
             next = match self.live.as_mut().map(Live::try_recv) {
@@ -427,6 +403,45 @@ impl Client {
         } else {
             self.out.send(batch).await
         }
+    }
+
+    /// Puts a notice into the batch if it is wanted. Where some are missing before it, all up
+    /// to it are sent from the store instead.
+    async fn take(
+        &mut self,
+        notice: Result<Arc<Notice>, RecvError>,
+        batch: &mut Vec<Message>,
+    ) -> Result<(), End> {
+        let to = match notice {
+            Ok(notice) => match &*notice {
+                Notice::Event { event, .. } if event.seq <= self.at => return Ok(()),
+                Notice::Event { event, .. } if event.seq > self.at.saturating_add(1) => event.seq,
+                Notice::Event { event, text } => {
+                    self.at = event.seq;
+                    if self.wants(event) {
+                        batch.push(Message::Text(text.clone()));
+                    }
+                    return Ok(());
+                }
+                Notice::Snapshot { whole, bound } => {
+                    if self.topics.as_ref().is_some_and(Topics::wants_snapshots) {
+                        let text = if self.caller.sees_all() { whole } else { bound };
+                        batch.push(Message::Text(text.clone()));
+                    }
+                    return Ok(());
+                }
+            },
+            Err(RecvError::Lagged(_)) => {
+                let to = self.api.store().last_event().await?;
+                let from = self.at.saturating_add(1);
+                let text = json!({"type": "lagged", "from": from, "to": to}).to_string();
+                batch.push(Message::text(text));
+                to
+            }
+            Err(RecvError::Closed) => return Err(STOPPING),
+        };
+        self.out.send(std::mem::take(batch)).await?;
+        self.catch_up(to).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! How subcommands talk to a running host.
 
-use anyhow::{bail, Context};
+use anyhow::{Context, bail};
 use mandate_types::Problem;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -42,7 +42,9 @@ impl Connection {
             }
         };
         let url = format!("{}/api/v1{path}", self.url.trim_end_matches('/'));
-        Ok(reqwest::Client::new().request(method, url).bearer_auth(token.trim()))
+        Ok(reqwest::Client::new()
+            .request(method, url)
+            .bearer_auth(token.trim()))
     }
 
     /// Sends a request and reads its JSON answer.
@@ -51,7 +53,10 @@ impl Connection {
     /// When the host does not answer, or answers with a problem.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
         let response = request.send().await.with_context(|| {
-            format!("the host at {} does not answer; is `mandate serve` running?", self.url)
+            format!(
+                "the host at {} does not answer; is `mandate serve` running?",
+                self.url
+            )
         })?;
         let status = response.status();
         let text = response.text().await.context("the answer broke off")?;

@@ -9,6 +9,7 @@ mod plugin_list;
 mod plugin_new;
 mod plugin_remove;
 mod plugin_run;
+mod plugin_sign;
 mod serve;
 mod token;
 
@@ -48,6 +49,8 @@ enum Plugin {
     Build(plugin_build::Args),
     /// Say what a plugin is and what it asks for, without running it
     Inspect(plugin_inspect::Args),
+    /// Sign a plugin with its publisher's key
+    Sign(plugin_sign::Args),
     /// List what is installed on a running host
     List(plugin_list::Args),
     /// Install or upgrade a plugin on a running host
@@ -67,7 +70,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         let status = mandate_runtime::compile_worker(std::io::stdin(), std::io::stdout())?;
         std::process::exit(status);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let done = runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => serve::run(args).await,
@@ -75,6 +80,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Plugin(Plugin::New(args)) => plugin_new::run(args).await,
             Command::Plugin(Plugin::Build(args)) => plugin_build::run(args).await,
             Command::Plugin(Plugin::Inspect(args)) => plugin_inspect::run(args).await,
+            Command::Plugin(Plugin::Sign(args)) => plugin_sign::run(args).await,
             Command::Plugin(Plugin::List(args)) => plugin_list::run(args).await,
             Command::Plugin(Plugin::Install(args)) => plugin_install::run(args).await,
             Command::Plugin(Plugin::Remove(args)) => plugin_remove::run(args).await,

@@ -1,7 +1,7 @@
 //! `mandate plugin install`: puts a plugin on a running host, once its authority is accepted.
 
 use super::client::Connection;
-use anyhow::{bail, Context};
+use anyhow::{Context, bail};
 use mandate_plugin::{Authority, Package};
 use reqwest::Method;
 use serde_json::Value;
@@ -33,26 +33,41 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let bytes = std::fs::read(&args.file)
         .with_context(|| format!("{} cannot be read", args.file.display()))?;
-    let package = Package::read(bytes)
-        .with_context(|| format!("{} is not a plugin", args.file.display()))?;
+    let package =
+        Package::read(bytes).with_context(|| format!("{} is not a plugin", args.file.display()))?;
     let accept = args.accept || (!args.deny && ask(&package)?);
     let name = args.name.as_deref().unwrap_or(&package.manifest.plugin.id);
     let request = args
         .host
         .request(Method::POST, "/plugins")?
-        .query(&[("name", name), ("accept", if accept { "true" } else { "false" })])
+        .query(&[
+            ("name", name),
+            ("accept", if accept { "true" } else { "false" }),
+        ])
         .header("content-type", "application/wasm")
         .body(package.bytes.clone());
     let answer = args.host.send(request).await?;
-    let text = |field: &str| answer.get(field).and_then(Value::as_str).unwrap_or("?").to_owned();
-    let granted = if accept { "with all that it asks for" } else { "with what was granted before" };
+    let text = |field: &str| {
+        answer
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or("?")
+            .to_owned()
+    };
+    let granted = if accept {
+        "with all that it asks for"
+    } else {
+        "with what was granted before"
+    };
     println!("installed {} {} {granted}", text("name"), text("version"));
     Ok(())
 }
 
 fn ask(package: &Package) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
-        bail!("pass --accept to grant what the plugin asks for (`mandate plugin inspect` shows it), or --deny to grant nothing");
+        bail!(
+            "pass --accept to grant what the plugin asks for (`mandate plugin inspect` shows it), or --deny to grant nothing"
+        );
     }
     println!("{}", Authority::of(package));
     print!("Grant all of this? [y/N] ");

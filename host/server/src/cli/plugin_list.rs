@@ -25,12 +25,21 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&answer)?);
         return Ok(());
     }
-    let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let items = answer
+        .get("items")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     if items.is_empty() {
         println!("nothing is installed: mandate plugin install FILE");
     }
     for item in items {
-        let field = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
+        let field = |name: &str| {
+            item.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or("?")
+                .to_owned()
+        };
         let digest: String = field("digest").chars().take(12).collect();
         println!(
             "{:<24} {:<6} {:<10} {:<12} {digest}",

@@ -17,7 +17,9 @@ pub struct Args {
 /// # Errors
 /// When the host does not answer or does not know it.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let request = args.host.request(Method::DELETE, &format!("/plugins/{}", args.name))?;
+    let request = args
+        .host
+        .request(Method::DELETE, &format!("/plugins/{}", args.name))?;
     args.host.send(request).await?;
     println!("removed {}; its records stay", args.name);
     Ok(())

@@ -3,10 +3,10 @@
 use crate::config::Config;
 use crate::host::Host;
 use crate::task::{NewTask, Origin};
-use anyhow::{bail, Context};
+use anyhow::{Context, bail};
 use mandate_kernel::InstallRequest;
 use mandate_types::{PrincipalName, TaskStatus, TenantId};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -57,19 +57,42 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             (None, [one]) => *one,
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|s| s.as_str()).collect();
-                bail!("the plugin has several tools; pass --tool with one of {}", names.join(", "))
+                bail!(
+                    "the plugin has several tools; pass --tool with one of {}",
+                    names.join(", ")
+                )
             }
         };
         let name = format!("{}.{tool}", active.name());
-        let answer = host.tasks.call_tool(&name, input, tenant, by).await.map_err(explain)?;
+        let answer = host
+            .tasks
+            .call_tool(&name, input, tenant, by)
+            .await
+            .map_err(explain)?;
         println!("{}", serde_json::to_string_pretty(&answer.result)?);
         return Ok(());
     }
-    let kinds = active.loaded.manifest.agent.as_ref().map(|agent| agent.kinds.clone());
-    let kind = kinds.unwrap_or_default().into_iter().next().unwrap_or_default();
-    let new = NewTask { kind, input, ..NewTask::default() };
-    let submitted =
-        host.tasks.submit(new, tenant, by, Origin::Client(None)).await.map_err(explain)?;
+    let kinds = active
+        .loaded
+        .manifest
+        .agent
+        .as_ref()
+        .map(|agent| agent.kinds.clone());
+    let kind = kinds
+        .unwrap_or_default()
+        .into_iter()
+        .next()
+        .unwrap_or_default();
+    let new = NewTask {
+        kind,
+        input,
+        ..NewTask::default()
+    };
+    let submitted = host
+        .tasks
+        .submit(new, tenant, by, Origin::Client(None))
+        .await
+        .map_err(explain)?;
     let limit = Duration::from_millis(active.grant().limits.time_ms) + Duration::from_secs(5);
     host.tasks.ended(&submitted.task.id, limit).await;
     let task = host.tasks.get(&submitted.task.id).await.map_err(explain)?;

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{signal, SignalKind};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long answers that are under way have when everything is drained.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -130,7 +130,11 @@ async fn install(host: &Host, file: &Path) -> anyhow::Result<()> {
     let bytes = std::fs::read(file)?;
     let staged = host.kernel.stage(bytes).await?;
     let id = staged.loaded.manifest.plugin.id.clone();
-    let known = host.kernel.catalogue().plugin(&id).map(|p| p.installation.digest.clone());
+    let known = host
+        .kernel
+        .catalogue()
+        .plugin(&id)
+        .map(|p| p.installation.digest.clone());
     if known.as_ref() == Some(&staged.loaded.digest) {
         return Ok(());
     }

@@ -39,7 +39,12 @@ pub enum Command {
 /// When the data directory is in use by a running host, or a name is taken.
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Create { name, role, tenants, data_dir: dir } => {
+        Command::Create {
+            name,
+            role,
+            tenants,
+            data_dir: dir,
+        } => {
             if tenants.is_empty() && role < Role::Operator {
                 bail!("a {role} is bound to tenants: pass --tenant, for example --tenant default");
             }
@@ -56,16 +61,25 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
                 created_at: Timestamp::now(),
                 expires_at: None,
             };
-            store.commit(None, vec![Write::PutPrincipal(Box::new(principal))]).await?;
+            store
+                .commit(None, vec![Write::PutPrincipal(Box::new(principal))])
+                .await?;
             println!("{token}");
         }
         Command::List { data_dir: dir } => {
             let store = mandate_store::open_embedded(&data_dir(&dir)?).await?;
             for principal in store.principals().await? {
                 let tenants: Vec<&str> = principal.tenants.iter().map(|t| t.as_str()).collect();
-                let tenants =
-                    if tenants.is_empty() { "all tenants".to_owned() } else { tenants.join(", ") };
-                println!("{:<24} {:<9} {tenants}", principal.name.as_str(), principal.role);
+                let tenants = if tenants.is_empty() {
+                    "all tenants".to_owned()
+                } else {
+                    tenants.join(", ")
+                };
+                println!(
+                    "{:<24} {:<9} {tenants}",
+                    principal.name.as_str(),
+                    principal.role
+                );
             }
         }
     }

@@ -9,16 +9,14 @@ pub use submit::{NewTask, Origin};
 
 use mandate_kernel::Kernel;
 use mandate_store::{CommitError, NewEvent, SharedStore, StoreError, Task, TaskChange, Write};
-use mandate_types::{
-    EventKind, PrincipalName, Problem, TaskId, TaskStatus, Timestamp,
-};
+use mandate_types::{EventKind, PrincipalName, Problem, TaskId, TaskStatus, Timestamp};
 use queue::Queue;
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{broadcast, oneshot, Notify};
+use tokio::sync::{Notify, broadcast, oneshot};
 
 /// How tasks are run.
 #[derive(Clone, Debug)]
@@ -98,7 +96,10 @@ impl Tasks {
         loop {
             match events.recv().await {
                 Ok(event) => {
-                    let by_agent = event.data.get("by_agent").and_then(serde_json::Value::as_bool);
+                    let by_agent = event
+                        .data
+                        .get("by_agent")
+                        .and_then(serde_json::Value::as_bool);
                     if event.kind != EventKind::TASK_CREATED || by_agent != Some(true) {
                         continue;
                     }
@@ -108,7 +109,9 @@ impl Tasks {
                             self.enqueue(Arc::new(task));
                         }
                         Ok(_) => {}
-                        Err(error) => tracing::error!(task = %id, %error, "a new task cannot be read"),
+                        Err(error) => {
+                            tracing::error!(task = %id, %error, "a new task cannot be read")
+                        }
                     }
                 }
                 Err(broadcast::error::RecvError::Lagged(_)) => {
@@ -133,7 +136,9 @@ impl Tasks {
         }
         let catalogue = self.kernel.catalogue();
         let room = |plugin: &str| {
-            let limit = catalogue.plugin(plugin).map(|p| p.grant().limits.concurrency);
+            let limit = catalogue
+                .plugin(plugin)
+                .map(|p| p.grant().limits.concurrency);
             // A task whose plugin is gone starts, in order to fail with a reason.
             limit.map_or(usize::MAX, |limit| limit.max(1) as usize)
         };
@@ -176,7 +181,9 @@ impl Tasks {
         };
         let before = self.get(id).await?;
         if before.status == TaskStatus::Pending && before.queued {
-            return Err(Problem::conflict(format!("the task {id} is queued already")));
+            return Err(Problem::conflict(format!(
+                "the task {id} is queued already"
+            )));
         }
         let write = Write::ChangeTask {
             id: id.clone(),
@@ -188,7 +195,10 @@ impl Tasks {
             ],
             change: Box::new(change),
         };
-        self.store().commit(None, vec![write]).await.map_err(commit_problem)?;
+        self.store()
+            .commit(None, vec![write])
+            .await
+            .map_err(commit_problem)?;
         let task = self.get(id).await?;
         self.enqueue(Arc::new(task.clone()));
         Ok(task)
@@ -233,7 +243,10 @@ impl Tasks {
             },
             task_event(&task, EventKind::TASK_CANCELLED, json!({"by": by})),
         ];
-        self.store().commit(None, writes).await.map_err(commit_problem)?;
+        self.store()
+            .commit(None, writes)
+            .await
+            .map_err(commit_problem)?;
         self.tell_waiting(id);
         self.get(id).await
     }
@@ -273,7 +286,11 @@ impl Tasks {
     }
 
     fn tell_waiting(&self, id: &TaskId) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let waiting = self
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
         for sender in waiting.into_iter().flatten() {
             // Whoever waited may have gone.
             let _ = sender.send(());
@@ -283,7 +300,9 @@ impl Tasks {
     /// Refuses when the host is going down or has too much to do.
     fn accepts_work(&self) -> Result<(), Problem> {
         if self.draining.load(Ordering::Acquire) {
-            return Err(Problem::unavailable("the host is stopping; try again in a moment"));
+            return Err(Problem::unavailable(
+                "the host is stopping; try again in a moment",
+            ));
         }
         let (known, most) = (self.queue().len(), self.settings.most_queued);
         if known >= most {

@@ -44,8 +44,14 @@ impl Queue {
         }
         let plugin = plugin(&task);
         let place = (Reverse(task.priority), task.created_at, task.id.clone());
-        self.known.insert(task.id.clone(), Known::Queued(plugin.clone(), place.clone()));
-        self.queued.entry(plugin).or_default().insert(place, (task, not_before));
+        self.known.insert(
+            task.id.clone(),
+            Known::Queued(plugin.clone(), place.clone()),
+        );
+        self.queued
+            .entry(plugin)
+            .or_default()
+            .insert(place, (task, not_before));
     }
 
     /// Takes the next task that may run; `room` says how many of a plugin may run at once.
@@ -59,7 +65,9 @@ impl Queue {
             .iter()
             .filter(|(plugin, _)| self.running.get(*plugin).copied().unwrap_or(0) < room(plugin))
             .filter_map(|(plugin, tasks)| {
-                let ready = tasks.iter().find(|(_, (_, time))| time.is_none_or(|t| t <= now));
+                let ready = tasks
+                    .iter()
+                    .find(|(_, (_, time))| time.is_none_or(|t| t <= now));
                 ready.map(|(place, _)| (place.clone(), plugin.clone()))
             })
             .min()?;
@@ -70,7 +78,8 @@ impl Queue {
             self.queued.remove(&plugin);
         }
         let stop = Stop::new();
-        self.known.insert(task.id.clone(), Known::Running(stop.clone()));
+        self.known
+            .insert(task.id.clone(), Known::Running(stop.clone()));
         *self.running.entry(plugin).or_default() += 1;
         self.running_total += 1;
         Some((task, stop))
@@ -123,7 +132,10 @@ impl Queue {
 }
 
 fn plugin(task: &Task) -> String {
-    task.assigned_agents.first().map(ToString::to_string).unwrap_or_default()
+    task.assigned_agents
+        .first()
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -153,8 +165,9 @@ mod tests {
         for t in [&low, &young, &old, &high] {
             queue.add(t.clone(), None);
         }
-        let order: Vec<TaskId> =
-            std::iter::from_fn(|| queue.next(|_| 10)).map(|(t, _)| t.id.clone()).collect();
+        let order: Vec<TaskId> = std::iter::from_fn(|| queue.next(|_| 10))
+            .map(|(t, _)| t.id.clone())
+            .collect();
         assert_eq!(order, [&high, &old, &young, &low].map(|t| t.id.clone()));
     }
 

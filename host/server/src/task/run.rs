@@ -1,6 +1,6 @@
 //! Running one task on this host, and writing down how that ended.
 
-use super::{task_event, Tasks};
+use super::{Tasks, task_event};
 use mandate_kernel::{ExecutionEnd, Halted, Report, Run, RunEnd, Stop};
 use mandate_store::{Task, TaskChange, TaskError, Write};
 use mandate_types::{EventKind, ExecutionId, TaskStatus, Timestamp};
@@ -47,7 +47,8 @@ impl Tasks {
         if current.status.is_final() {
             return;
         }
-        self.queue().add(Arc::new(current), Some(Instant::now() + delay));
+        self.queue()
+            .add(Arc::new(current), Some(Instant::now() + delay));
         let tasks = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
@@ -68,9 +69,15 @@ impl Tasks {
 
     async fn execution_of(&self, task: &Arc<Task>, stop: Stop) -> Result<Option<RunEnd>, Halted> {
         let catalogue = self.kernel.catalogue();
-        let plugin = task.assigned_agents.first().and_then(|name| catalogue.plugin(name.as_str()));
+        let plugin = task
+            .assigned_agents
+            .first()
+            .and_then(|name| catalogue.plugin(name.as_str()));
         let Some(plugin) = plugin.cloned() else {
-            let name = task.assigned_agents.first().map_or("?", |name| name.as_str());
+            let name = task
+                .assigned_agents
+                .first()
+                .map_or("?", |name| name.as_str());
             let message = format!("the agent `{name}` is not installed (any more)");
             self.fail(task, error("not_found", &message)).await?;
             return Ok(None);
@@ -81,7 +88,12 @@ impl Tasks {
         };
         if let Some(execution) = known {
             tracing::info!(task = %task.id, execution = %execution.id, "goes on by replay");
-            let run = Run { task: task.clone(), plugin, stop, with_start: Vec::new() };
+            let run = Run {
+                task: task.clone(),
+                plugin,
+                stop,
+                with_start: Vec::new(),
+            };
             return self.kernel.resume(run, execution).await.map(Some);
         }
         if !plugin.takes_work() {
@@ -111,8 +123,17 @@ impl Tasks {
                 json!({"execution": execution, "attempt": attempts, "agent": plugin.name()}),
             ),
         ];
-        let started = Task { attempts, execution: Some(execution.clone()), ..(**task).clone() };
-        let run = Run { task: Arc::new(started), plugin, stop, with_start };
+        let started = Task {
+            attempts,
+            execution: Some(execution.clone()),
+            ..(**task).clone()
+        };
+        let run = Run {
+            task: Arc::new(started),
+            plugin,
+            stop,
+            with_start,
+        };
         self.kernel.run(run, execution).await.map(Some)
     }
 
@@ -171,7 +192,11 @@ impl Tasks {
             }
             Halted::Store(cause) => {
                 tracing::error!(task = %task.id, error = %cause, "the journal cannot be written; the task goes on later");
-                if stop.reason().is_some() { Next::Done } else { Next::Again(AFTER_STORE_FAILURE) }
+                if stop.reason().is_some() {
+                    Next::Done
+                } else {
+                    Next::Again(AFTER_STORE_FAILURE)
+                }
             }
             Halted::Diverged { .. } => {
                 tracing::error!(task = %task.id, error = %halted, "the replay diverged");
@@ -200,21 +225,25 @@ impl Tasks {
 }
 
 fn error(kind: &str, message: &str) -> TaskError {
-    TaskError { kind: kind.to_owned(), message: message.to_owned(), retryable: false }
+    TaskError {
+        kind: kind.to_owned(),
+        message: message.to_owned(),
+        retryable: false,
+    }
 }
 
 /// Of the executions that ended, how many succeeded.
 fn success_rate(task: &Task, succeeded: bool) -> f64 {
-    let before = f64::from(task.attempts.saturating_sub(u32::from(task.status == TaskStatus::Running)));
+    let before = f64::from(
+        task.attempts
+            .saturating_sub(u32::from(task.status == TaskStatus::Running)),
+    );
     let good = task.success_rate.unwrap_or(0.0) * before;
     (good + f64::from(u8::from(succeeded))) / (before + 1.0)
 }
 
 /// What changes of the task, and what is told of it.
-fn outcome(
-    task: &Task,
-    end: &ExecutionEnd,
-) -> (TaskChange, &'static str, serde_json::Value) {
+fn outcome(task: &Task, end: &ExecutionEnd) -> (TaskChange, &'static str, serde_json::Value) {
     let now = Timestamp::now();
     let seconds = end.took.as_secs_f64();
     let base = TaskChange {
@@ -228,7 +257,11 @@ fn outcome(
     };
     match &end.report {
         Ok(report) => {
-            let Report { output, summary, quality } = report.clone();
+            let Report {
+                output,
+                summary,
+                quality,
+            } = report.clone();
             let data = json!({
                 "execution": end.execution,
                 "summary": summary,
@@ -269,8 +302,11 @@ fn outcome(
                 "blocked" => (TaskStatus::Blocked, EventKind::TASK_FAILED),
                 _ => (TaskStatus::Failed, EventKind::TASK_FAILED),
             };
-            let change =
-                TaskChange { status: Some(status), error: Some(Some(failure.clone())), ..base };
+            let change = TaskChange {
+                status: Some(status),
+                error: Some(Some(failure.clone())),
+                ..base
+            };
             (change, kind, data)
         }
     }

@@ -1,6 +1,6 @@
 //! Accepting tasks: checked, assigned to an agent, and on disk before anybody is told.
 
-use super::{commit_problem, Tasks};
+use super::{Tasks, commit_problem};
 use mandate_kernel::Active;
 use mandate_plugin::validate;
 use mandate_store::{CommitError, Task, TriggerState, Write};
@@ -145,7 +145,12 @@ impl Tasks {
                     at: now,
                 });
             }
-            Origin::Trigger { name, state, cause, expires_at } => {
+            Origin::Trigger {
+                name,
+                state,
+                cause,
+                expires_at,
+            } => {
                 task.trigger = Some(name);
                 task.expires_at = expires_at;
                 if let Some(cause) = cause {
@@ -165,16 +170,24 @@ impl Tasks {
         writes.extend(more);
         match self.store().commit(None, writes).await {
             Ok(_) => {}
-            Err(CommitError::KeyUsed { task: known, request: before }) => {
+            Err(CommitError::KeyUsed {
+                task: known,
+                request: before,
+            }) => {
                 if request.as_ref() != Some(&before) {
                     return Err(Problem::new(
                         422,
                         "idempotency-key-reused",
                         "The key was used for another request",
-                        format!("this Idempotency-Key made the task {known} from a different request; use a new key"),
+                        format!(
+                            "this Idempotency-Key made the task {known} from a different request; use a new key"
+                        ),
                     ));
                 }
-                return Ok(Submitted { task: self.get(&known).await?, created: false });
+                return Ok(Submitted {
+                    task: self.get(&known).await?,
+                    created: false,
+                });
             }
             Err(error) => return Err(commit_problem(error)),
         }
@@ -182,15 +195,23 @@ impl Tasks {
         if task.queued {
             self.enqueue(Arc::new(task.clone()));
         }
-        Ok(Submitted { task, created: true })
+        Ok(Submitted {
+            task,
+            created: true,
+        })
     }
 
     fn agent_for(&self, new: &NewTask) -> Result<Arc<Active>, Problem> {
         let catalogue = self.kernel.catalogue();
         if let Some(name) = new.assigned_agents.first() {
-            let active = catalogue.plugin(name.as_str()).filter(|p| p.loaded.agent.is_some());
+            let active = catalogue
+                .plugin(name.as_str())
+                .filter(|p| p.loaded.agent.is_some());
             let active = active.ok_or_else(|| {
-                Problem::invalid_field("/assigned_agents/0", format!("an installed agent; `{name}` is none"))
+                Problem::invalid_field(
+                    "/assigned_agents/0",
+                    format!("an installed agent; `{name}` is none"),
+                )
             })?;
             if !active.accepts(&new.kind) {
                 return Err(Problem::invalid_field(
@@ -199,27 +220,34 @@ impl Tasks {
                 ));
             }
             if !active.takes_work() {
-                return Err(Problem::conflict(format!("the agent `{name}` is quarantined")));
+                return Err(Problem::conflict(format!(
+                    "the agent `{name}` is quarantined"
+                )));
             }
             return Ok(active.clone());
         }
-        catalogue.agents_for(&new.kind).next().cloned().ok_or_else(|| {
-            let kinds = catalogue.kinds();
-            let known = if kinds.is_empty() {
-                "no agent is installed: `mandate plugin install FILE`".to_owned()
-            } else {
-                format!("one of {}", kinds.join(", "))
-            };
-            Problem::invalid_field("/kind", known)
-        })
+        catalogue
+            .agents_for(&new.kind)
+            .next()
+            .cloned()
+            .ok_or_else(|| {
+                let kinds = catalogue.kinds();
+                let known = if kinds.is_empty() {
+                    "no agent is installed: `mandate plugin install FILE`".to_owned()
+                } else {
+                    format!("one of {}", kinds.join(", "))
+                };
+                Problem::invalid_field("/kind", known)
+            })
     }
 }
 
 fn check(new: &NewTask) -> Result<(), Problem> {
     let text = |field: &str, value: Option<&str>, most: usize| match value {
-        Some(value) if value.len() > most => {
-            Err(Problem::invalid_field(field, format!("at most {most} bytes")))
-        }
+        Some(value) if value.len() > most => Err(Problem::invalid_field(
+            field,
+            format!("at most {most} bytes"),
+        )),
         _ => Ok(()),
     };
     if new.kind.is_empty() {
@@ -237,7 +265,10 @@ fn check(new: &NewTask) -> Result<(), Problem> {
         return Err(Problem::invalid_field("/retries", "0 to 10"));
     }
     if new.assigned_agents.len() > 1 {
-        return Err(Problem::invalid_field("/assigned_agents", "at most one agent"));
+        return Err(Problem::invalid_field(
+            "/assigned_agents",
+            "at most one agent",
+        ));
     }
     Ok(())
 }

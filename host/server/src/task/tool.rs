@@ -49,11 +49,16 @@ impl Tasks {
             )));
         }
         if !plugin.takes_work() {
-            return Err(Problem::conflict(format!("the plugin `{}` is quarantined", plugin.name())));
+            return Err(Problem::conflict(format!(
+                "the plugin `{}` is quarantined",
+                plugin.name()
+            )));
         }
         validate(&schemas.arguments, &arguments).map_err(|problems| {
             let problem = Problem::invalid(format!("the arguments are not what `{name}` expects"));
-            problems.into_iter().fold(problem, |p, field| p.with_field(field.field, field.expected))
+            problems.into_iter().fold(problem, |p, field| {
+                p.with_field(field.field, field.expected)
+            })
         })?;
         let stop = Stop::new();
         // A client that goes away takes its call with it.
@@ -66,10 +71,14 @@ impl Tasks {
             principal: by,
             stop,
         };
-        let end = self.kernel.call_tool(run).await.map_err(|halted| match halted {
-            mandate_kernel::Halted::Store(error) => super::store_problem(error),
-            other => Problem::internal(other.to_string()),
-        })?;
+        let end = self
+            .kernel
+            .call_tool(run)
+            .await
+            .map_err(|halted| match halted {
+                mandate_kernel::Halted::Store(error) => super::store_problem(error),
+                other => Problem::internal(other.to_string()),
+            })?;
         match end.report {
             Ok(report) => Ok(ToolAnswer {
                 result: report.output,
@@ -87,7 +96,12 @@ impl Tasks {
                 };
                 let title = "The tool did not answer";
                 let slug = format!("tool-{}", error.kind.replace('_', "-"));
-                Err(Problem::new(status, &slug, title, format!("{name}: {}", error.message)))
+                Err(Problem::new(
+                    status,
+                    &slug,
+                    title,
+                    format!("{name}: {}", error.message),
+                ))
             }
         }
     }
