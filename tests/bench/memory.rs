@@ -3,11 +3,12 @@
 use crate::guests;
 use crate::host::{Host, on_one_thread};
 use crate::report::{Measure, Unit};
-use anyhow::{Context, ensure};
-use serde_json::Value;
+use anyhow::ensure;
 use std::time::{Duration, Instant};
 
 const RUNNING: usize = 100;
+/// So long without growth is the end of growing.
+const STEADY: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Bytes that the host's process has resident with a hundred agents asleep in the middle of their
@@ -50,9 +51,7 @@ pub fn run() -> anyhow::Result<Measure> {
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        // Each agent has by now made the call that it sleeps in.
-        steps(&host).await?;
-        let value = host.resident()?;
+        let value = settled(&host).await?;
         Ok(Measure {
             unit: Unit::Bytes,
             value: value as f64,
@@ -70,36 +69,15 @@ fn sleeping(metrics: &[u8]) -> usize {
         .map_or(0, |count| count as usize)
 }
 
-/// Waits until every running task has a step that is not answered.
-async fn steps(host: &Host) -> anyhow::Result<()> {
-    let mut connection = host.connect().await?;
-    let list = host.request("GET", "/api/v1/tasks?limit=1000&status=running", "", "");
-    let answer = connection.send(&list).await?;
-    let page: Value = serde_json::from_slice(&answer.body)?;
-    let tasks = page
-        .get("items")
-        .and_then(Value::as_array)
-        .context("no list of tasks")?;
-    ensure!(
-        tasks.len() == RUNNING,
-        "{} tasks run, not {RUNNING}",
-        tasks.len()
-    );
-    let began = Instant::now();
-    for task in tasks {
-        let id = task
-            .get("id")
-            .and_then(Value::as_str)
-            .context("a task without id")?;
-        let question = host.request("GET", &format!("/api/v1/tasks/{id}/steps"), "", "");
-        loop {
-            let answer = connection.send(&question).await?;
-            if String::from_utf8_lossy(&answer.body).contains("\"sleep\"") {
-                break;
-            }
-            ensure!(began.elapsed() < PATIENCE, "task {id} does not sleep");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+/// What is resident once that does not grow any more.
+async fn settled(host: &Host) -> anyhow::Result<u64> {
+    let (mut most, mut since) = (host.resident()?, Instant::now());
+    while since.elapsed() < STEADY {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let now = host.resident()?;
+        if now > most {
+            (most, since) = (now, Instant::now());
         }
     }
-    Ok(())
+    Ok(most)
 }
