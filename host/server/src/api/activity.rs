@@ -102,7 +102,7 @@ impl Place {
 
 /// The timeline of a record: tasks, events and log lines that are about it, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/records/{collection}/{id}/activity", tag = "records",
+    get, path = "/api/v1/records/{collection}/{id}/activity", tag = "records", operation_id = "activity",
     params(
         ("collection" = String, Path), ("id" = String, Path),
         ("tenant" = Option<String>, Query),

@@ -137,7 +137,7 @@ impl Document {
         }
     }
 
-    /// The methods of a documented path, as `GET, POST`; empty when it is not documented.
+    /// The methods of a documented path, as `GET,POST`; empty when it is not documented.
     pub fn methods(&self, path: &str) -> String {
         let item = self
             .base
@@ -149,7 +149,7 @@ impl Document {
             .map(|key| key.to_ascii_uppercase())
             .collect();
         methods.sort();
-        methods.join(", ")
+        methods.join(",")
     }
 
     /// Up to four known paths that `path` may have been meant for.
@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn methods_and_names_come_from_the_handlers() {
         let document = document();
-        assert_eq!(document.methods("/api/v1/tasks"), "GET, POST");
+        assert_eq!(document.methods("/api/v1/tasks"), "GET,POST");
         assert_eq!(document.methods("/api/v1/nothing"), "");
         let id = |path: &str| document.base["paths"][path]["get"]["operationId"].clone();
         assert_eq!(

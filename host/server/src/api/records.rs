@@ -126,6 +126,10 @@ pub async fn list(
     list_in(&api, &viewer, &*collection(&api, &name)?, params).await
 }
 
+/// As [`list`], in a collection that was found already.
+///
+/// # Errors
+/// The problem that the client is told.
 pub async fn list_in(
     api: &Api,
     caller: &Caller,
@@ -160,6 +164,10 @@ pub async fn create(
     create_in(&api, &client, &*collection(&api, &name)?, params, body).await
 }
 
+/// As [`create`], in a collection that was found already.
+///
+/// # Errors
+/// The problem that the client is told.
 pub async fn create_in(
     api: &Api,
     caller: &Caller,
@@ -237,6 +245,10 @@ pub async fn get(
     get_in(&api, &viewer, &*collection(&api, &name)?, &id, params, has).await
 }
 
+/// As [`get`], in a collection that was found already.
+///
+/// # Errors
+/// The problem that the client is told.
 pub async fn get_in(
     api: &Api,
     caller: &Caller,
@@ -286,6 +298,10 @@ pub async fn update(
     .await
 }
 
+/// As [`update`], in a collection that was found already.
+///
+/// # Errors
+/// The problem that the client is told.
 pub async fn update_in(
     api: &Api,
     caller: &Caller,
@@ -343,6 +359,10 @@ pub async fn delete(
     .await
 }
 
+/// As [`delete`], in a collection that was found already.
+///
+/// # Errors
+/// The problem that the client is told.
 pub async fn delete_in(
     api: &Api,
     caller: &Caller,
