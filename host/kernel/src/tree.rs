@@ -64,6 +64,33 @@ struct Buffer {
     broken: Option<Halted>,
 }
 
+impl Buffer {
+    /// Keeps a write. The end of an invocation goes into its start if that is still waiting:
+    /// then its row is written once, together with many others.
+    fn keep(&mut self, write: Write) {
+        let Write::EndInvocation { id, ending } = write else {
+            self.writes.push(write);
+            return;
+        };
+        let waiting = self.writes.iter_mut().rev().find_map(|write| match write {
+            Write::StartInvocation(row) if row.id == id => Some(row),
+            _ => None,
+        });
+        match waiting {
+            Some(row) => {
+                row.status = ending.status;
+                row.result = ending.result;
+                row.error = ending.error;
+                row.ended_at = Some(ending.ended_at);
+                row.steps = ending.steps;
+                row.peak_memory_bytes = ending.peak_memory_bytes;
+                row.cost_micro_usd = ending.cost_micro_usd;
+            }
+            None => self.writes.push(Write::EndInvocation { id, ending }),
+        }
+    }
+}
+
 /// One execution.
 pub struct Tree {
     /// Its id.
@@ -157,7 +184,9 @@ impl Tree {
     /// [`Halted`] when the journal cannot be written.
     pub async fn push(&self, writes: impl IntoIterator<Item = Write>) -> Result<(), Halted> {
         let mut buffer = self.buffer.lock().await;
-        buffer.writes.extend(writes);
+        for write in writes {
+            buffer.keep(write);
+        }
         let since = buffer.flushed.get_or_insert_with(Instant::now).elapsed();
         if since >= FLUSH_EVERY || buffer.writes.len() >= FLUSH_AT {
             self.flush_locked(&mut buffer, Vec::new()).await?;
@@ -330,5 +359,95 @@ impl Lineage {
             chain.push(name.as_str());
             chain.join(" → ")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mandate_store::{Ending, Invocation};
+    use mandate_types::{Digest, InvocationId, InvocationStatus, Limits, MicroUsd, Timestamp};
+
+    fn invocation() -> Invocation {
+        Invocation {
+            id: InvocationId::fresh(),
+            execution: ExecutionId::fresh(),
+            task: None,
+            parent: None,
+            parent_step: None,
+            depth: 0,
+            kind: GuestKind::Tool,
+            plugin: PluginName::parse("text").unwrap(),
+            digest: Digest::of(b"text"),
+            function: "word-count".to_owned(),
+            input: serde_json::Value::Null,
+            tenant: TenantId::default(),
+            principal: PrincipalName::parse("p").unwrap(),
+            subject: None,
+            grant_generation: 1,
+            limits: Limits::default(),
+            seed: Vec::new(),
+            status: InvocationStatus::Running,
+            result: None,
+            error: None,
+            started_at: Timestamp::from_micros(1),
+            ended_at: None,
+            steps: 0,
+            peak_memory_bytes: 0,
+            cost_micro_usd: MicroUsd::ZERO,
+        }
+    }
+
+    fn end(id: &InvocationId) -> Write {
+        let ending = Ending {
+            status: InvocationStatus::Succeeded,
+            result: Some(serde_json::json!(7)),
+            error: None,
+            ended_at: Timestamp::from_micros(5),
+            steps: 2,
+            peak_memory_bytes: 3,
+            cost_micro_usd: MicroUsd(4),
+        };
+        Write::EndInvocation {
+            id: id.clone(),
+            ending: Box::new(ending),
+        }
+    }
+
+    #[test]
+    fn an_end_goes_into_its_own_start_that_waits() {
+        let (ended, running) = (invocation(), invocation());
+        let mut buffer = Buffer::default();
+        buffer.keep(Write::StartInvocation(Box::new(ended.clone())));
+        buffer.keep(Write::StartInvocation(Box::new(running.clone())));
+        buffer.keep(end(&ended.id));
+        let [
+            Write::StartInvocation(first),
+            Write::StartInvocation(second),
+        ] = &buffer.writes[..]
+        else {
+            panic!("{:?}", buffer.writes);
+        };
+        assert_eq!(*second.as_ref(), running);
+        let expected = Invocation {
+            status: InvocationStatus::Succeeded,
+            result: Some(serde_json::json!(7)),
+            ended_at: Some(Timestamp::from_micros(5)),
+            steps: 2,
+            peak_memory_bytes: 3,
+            cost_micro_usd: MicroUsd(4),
+            ..ended
+        };
+        assert_eq!(*first.as_ref(), expected);
+    }
+
+    #[test]
+    fn an_end_whose_start_is_on_disk_is_a_write_of_its_own() {
+        let id = InvocationId::fresh();
+        let mut buffer = Buffer::default();
+        buffer.keep(end(&id));
+        assert!(
+            matches!(&buffer.writes[..], [Write::EndInvocation { id: kept, .. }] if *kept == id)
+        );
     }
 }
