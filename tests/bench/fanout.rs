@@ -50,12 +50,11 @@ pub fn run() -> anyhow::Result<Measure> {
 }
 
 async fn last_event(host: &Host) -> anyhow::Result<u64> {
-    // Far beyond the last there is none, and the answer says where the end is.
-    let question = host.request("GET", "/api/v1/events?limit=1000", "", "");
     let mut connection = host.connect().await?;
     let mut after = 0;
-    let mut question = question;
     loop {
+        let path = format!("/api/v1/events?limit=1000&after={after}");
+        let question = host.request("GET", &path, "", "");
         let answer = connection.send(&question).await?;
         let page: Value = serde_json::from_slice(&answer.body)?;
         let next = page
@@ -66,12 +65,6 @@ async fn last_event(host: &Host) -> anyhow::Result<u64> {
             return Ok(after);
         }
         after = next;
-        question = host.request(
-            "GET",
-            &format!("/api/v1/events?limit=1000&after={after}"),
-            "",
-            "",
-        );
     }
 }
 

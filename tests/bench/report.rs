@@ -18,9 +18,9 @@ pub enum Unit {
 impl Unit {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Microseconds => "us",
+            Self::Microseconds => "microseconds",
             Self::Bytes => "bytes",
-            Self::PerSecond => "1/s",
+            Self::PerSecond => "per second",
         }
     }
 }
@@ -58,26 +58,29 @@ fn rounded(value: f64) -> f64 {
 
 /// The table's first line.
 pub fn head() {
-    println!(
-        "{:<20} {:>14} {:>14} {:>7}  unit",
-        "name", "value", "floor", "ratio"
-    );
+    line("name", "value", "floor", "ratio", "unit", "aim");
 }
 
 /// A line of the table, as soon as it is known.
-pub fn row(name: &str, measure: &Measure) {
+pub fn row(name: &str, measure: &Measure, aim: &str) {
+    let digits = usize::from(measure.value < 1_000.0);
     let shown = |value: Option<f64>, digits: usize| match value {
         Some(value) => format!("{value:.digits$}"),
         None => "–".to_owned(),
     };
-    let digits = usize::from(measure.value < 1_000.0);
-    println!(
-        "{name:<20} {:>14} {:>14} {:>7}  {}",
-        shown(Some(measure.value), digits),
-        shown(measure.floor, digits),
-        shown(measure.ratio(), 2),
+    line(
+        name,
+        &shown(Some(measure.value), digits),
+        &shown(measure.floor, digits),
+        &shown(measure.ratio(), 2),
         measure.unit.as_str(),
+        aim,
     );
+}
+
+fn line(name: &str, value: &str, floor: &str, ratio: &str, unit: &str, aim: &str) {
+    let line = format!("{name:<20} {value:>12} {floor:>12} {ratio:>6}  {unit:<12}  {aim}");
+    println!("{}", line.trim_end());
 }
 
 /// Writes what was measured in this run.
