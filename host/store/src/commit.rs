@@ -173,7 +173,7 @@ pub trait Commit: Send + Sync {
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Arc<Event>>;
 
     /// Removes finished tasks of `tenant`s whose `expires_at` has passed, and old idempotency
-    /// keys and logs. Returns how many tasks were removed.
+    /// keys, logs, and executions that are for no task. Returns how many tasks were removed.
     ///
     /// # Errors
     /// [`StoreError`].

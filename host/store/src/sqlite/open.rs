@@ -19,11 +19,18 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 
 /// Numbered as their files; never edited once they have landed.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "tables",
-    include_str!("../../../../migrations/sqlite/0001_tables.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "tables",
+        include_str!("../../../../migrations/sqlite/0001_tables.sql"),
+    ),
+    (
+        2,
+        "calls",
+        include_str!("../../../../migrations/sqlite/0002_calls.sql"),
+    ),
+];
 
 /// How many connections only read.
 const READERS: u32 = 4;

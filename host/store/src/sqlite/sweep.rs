@@ -10,6 +10,11 @@ use std::time::Duration;
 const KEYS_FOR: Duration = Duration::from_hours(24);
 /// How long log lines are kept.
 const LOGS_FOR: Duration = Duration::from_hours(7 * 24);
+/// How long the journals of tools that clients called themselves are kept; those of tasks are
+/// kept as long as the task.
+const CALLS_FOR: Duration = Duration::from_hours(24);
+/// Such calls of one portion.
+const CALLS: u64 = 500;
 /// Tasks of one portion; each may have thousands of steps.
 const TASKS: usize = 50;
 /// Log lines of one portion.
@@ -27,6 +32,8 @@ pub(super) async fn portion(
     const OLD_KEYS: &str = "DELETE FROM idempotency_keys WHERE at < ?";
     const OLD_LOGS: &str = "DELETE FROM logs WHERE number IN \
         (SELECT number FROM logs WHERE at < ? ORDER BY at LIMIT ?)";
+    const OLD_CALLS: &str = "DELETE FROM executions WHERE id IN \
+        (SELECT id FROM executions WHERE task IS NULL AND started_at < ? ORDER BY started_at LIMIT ?)";
     sql::run(conn, "BEGIN IMMEDIATE", &[]).await?;
     let most = Arg::Int(i64::try_from(TASKS).unwrap_or(i64::MAX));
     let expired = sql::rows(conn, EXPIRED, &[now.into(), most]).await?;
@@ -43,6 +50,9 @@ pub(super) async fn portion(
         &[now.minus(LOGS_FOR).into(), Arg::count(LINES)],
     )
     .await?;
+    let old = [now.minus(CALLS_FOR).into(), Arg::count(CALLS)];
+    let calls = sql::run(conn, OLD_CALLS, &old).await?;
     sql::run(conn, "COMMIT", &[]).await?;
-    Ok((tasks, expired.len() == TASKS || lines == LINES))
+    let more = expired.len() == TASKS || lines == LINES || calls == CALLS;
+    Ok((tasks, more))
 }

@@ -307,3 +307,32 @@ pub async fn a_lost_lease_writes_nothing(home: &Home) {
     assert_eq!(takes.iter().filter(|answer| answer.is_ok()).count(), 1);
     assert_eq!(store.last_event().await.unwrap(), 1);
 }
+
+pub async fn calls_without_a_task_are_kept_for_a_day(home: &Home) {
+    let store = home.open().await;
+    let (of_task, kept, _) = running(&*store).await;
+    let mut writes = Vec::new();
+    let mut calls = Vec::new();
+    for started in [10, 20] {
+        let call = Execution {
+            started_at: at(started),
+            ..execution(None)
+        };
+        let root = invocation(&call);
+        writes.push(Write::StartExecution(Box::new(call.clone())));
+        writes.push(Write::StartInvocation(Box::new(root.clone())));
+        writes.push(Write::Step(Box::new(step(&root.id, 1, 0))));
+        calls.push((call.id, root.id));
+    }
+    store.commit(None, writes).await.unwrap();
+    let day = std::time::Duration::from_hours(24);
+    assert_eq!(store.sweep(at(15).plus(day)).await.unwrap(), 0, "no task");
+    assert_eq!(store.execution(&calls[0].0).await.unwrap(), None);
+    assert_eq!(store.steps(&calls[0].1).await.unwrap(), Vec::new());
+    assert!(store.execution(&calls[1].0).await.unwrap().is_some());
+    assert_eq!(store.steps(&calls[1].1).await.unwrap().len(), 1);
+    // The journal of a task is kept as long as the task.
+    store.sweep(at(15).plus(day * 1_000)).await.unwrap();
+    assert!(store.execution(&kept.id).await.unwrap().is_some());
+    assert!(store.task(&of_task.id).await.unwrap().is_some());
+}
