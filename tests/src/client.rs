@@ -103,16 +103,27 @@ impl Client {
 
     /// Sends a request.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
+        match self.try_send(request).await {
+            Ok(answer) => answer,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Sends a request to a host that may go away meanwhile.
+    ///
+    /// # Errors
+    /// What became of the connection; whether the host did it is then unknown.
+    pub async fn try_send(&self, request: RequestBuilder) -> Result<Answer, String> {
         let request = request.build().unwrap();
         let name = format!("{} {}", request.method(), request.url().path());
-        let response = self.http.execute(request).await;
-        let response = response.unwrap_or_else(|error| panic!("{name}: {error:?}"));
-        Answer {
+        let lost = |error: reqwest::Error| format!("{name}: {error:?}");
+        let response = self.http.execute(request).await.map_err(lost)?;
+        Ok(Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
-            text: response.text().await.unwrap(),
+            text: response.text().await.map_err(lost)?,
             request: name,
-        }
+        })
     }
 
     /// `GET`
@@ -204,6 +215,34 @@ impl Client {
             .as_array()
             .unwrap_or_else(|| panic!("no items: {page}"))
             .clone()
+    }
+
+    /// The items of all pages of a listing; `path` has a query already.
+    pub async fn all(&self, path: &str) -> Vec<Value> {
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("{path}&limit=1000{cursor}")).await.ok();
+            items.extend(page["items"].as_array().unwrap().iter().cloned());
+            match page["cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return items,
+            }
+        }
+    }
+
+    /// All events, in the order in which the host tells them.
+    pub async fn events(&self) -> Vec<Value> {
+        let (mut events, mut after) = (Vec::new(), 0);
+        loop {
+            let path = format!("/api/v1/events?limit=1000&after={after}");
+            let page = self.get(&path).await.ok();
+            let items = page["items"].as_array().unwrap();
+            if items.is_empty() {
+                return events;
+            }
+            after = items[items.len() - 1]["seq"].as_u64().unwrap();
+            events.extend(items.iter().cloned());
+        }
     }
 
     /// A sample of `/metrics`; 0 when it is not there.

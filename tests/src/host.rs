@@ -4,7 +4,7 @@ use crate::client::Client;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, Once, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,12 @@ impl DataDir {
             .keep();
         leftovers().lock().unwrap().dirs.push(dir.clone());
         Arc::new(Self(dir))
+    }
+
+    /// This directory, which is there and empty.
+    pub fn at(path: &Path) -> Arc<Self> {
+        leftovers().lock().unwrap().dirs.push(path.to_owned());
+        Arc::new(Self(path.to_owned()))
     }
 
     /// Where it is.
@@ -168,20 +174,34 @@ impl Host {
         self.end(libc::SIGKILL)
     }
 
+    /// Sends the process a signal and goes on.
+    pub fn signal(&self, signal: libc::c_int) {
+        signal_to(self.pid(), signal);
+    }
+
     fn end(self, signal: libc::c_int) -> Arc<DataDir> {
+        self.signal(signal);
+        self.exited().1
+    }
+
+    /// Waits until the process has ended, and says how. Its directory stays.
+    pub fn exited(self) -> (ExitStatus, Arc<DataDir>) {
         let mut child = self.child.lock().unwrap();
-        signal_to(child.id(), signal);
         let until = Instant::now() + Duration::from_secs(40);
-        while child.try_wait().unwrap().is_none() {
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
             assert!(
                 Instant::now() < until,
                 "the host did not end:\n{}",
                 self.log().join("\n")
             );
             std::thread::sleep(Duration::from_millis(5));
-        }
+        };
+        forget(child.id());
         drop(child);
-        self.data.clone()
+        (status, self.data.clone())
     }
 }
 
@@ -191,6 +211,7 @@ impl Drop for Host {
             // It may have ended already.
             let _ = child.kill();
             let _ = child.wait();
+            forget(child.id());
         }
         if std::thread::panicking() {
             let lines = self.log();
@@ -274,6 +295,13 @@ fn leftovers() -> &'static Mutex<Leftovers> {
         unsafe { libc::atexit(clean_up) };
     });
     &LEFT
+}
+
+/// The process was waited for: its number may soon be another's.
+fn forget(pid: u32) {
+    if let Ok(mut left) = leftovers().lock() {
+        left.pids.retain(|known| *known != pid);
+    }
 }
 
 extern "C" fn clean_up() {

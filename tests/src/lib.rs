@@ -9,9 +9,11 @@
     clippy::indexing_slicing
 )]
 
+pub mod audit;
 pub mod client;
 pub mod guest;
 pub mod host;
+pub mod load;
 pub mod plugin;
 pub mod scenario;
 pub mod ws;
