@@ -21,6 +21,7 @@ use mandate_types::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a guest answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -235,6 +236,12 @@ async fn run(
         ceiling: call.ceiling,
         limits: limits.clone(),
     });
+    let mut dropped = Dropped {
+        tree: &tree,
+        call: &call,
+        steps: journal.counter(),
+        armed: true,
+    };
     let guest = Guest::new(scope, journal, seed);
     let stop = tree.stop.clone();
     let runtime = kernel.runtime();
@@ -298,9 +305,11 @@ async fn run(
     };
     let (mut guest, peak_memory_bytes) = ended;
     if let Some(halted) = guest.halted {
+        dropped.armed = false;
         return Err(halted);
     }
     if let (Ok(_), Some(left)) = (&result, guest.journal.left()) {
+        dropped.armed = false;
         return Err(Halted::Diverged {
             invocation: call.id.to_string(),
             sequence: left.sequence,
@@ -322,6 +331,8 @@ async fn run(
         cost_micro_usd: guest.cost,
     };
     let mut writes = guest.take_lines();
+    // Those that it waited for when it was stopped end first.
+    writes.extend(tree.take_abandoned());
     writes.push(Write::EndInvocation {
         id: call.id.clone(),
         ending: Box::new(ending),
@@ -332,8 +343,52 @@ async fn run(
         "error": report.as_ref().err(),
     });
     writes.extend(agent_event(&tree, &call, EventKind::AGENT_COMPLETED, how));
+    // From here on its end is known, whoever waits for it.
+    dropped.armed = false;
     tree.push(writes).await?;
     Ok(report)
+}
+
+/// Ends an invocation in the journal whose caller was stopped while it waited: the guest is
+/// gone, and nobody else would say so.
+struct Dropped<'a> {
+    tree: &'a Tree,
+    call: &'a Call,
+    steps: Arc<AtomicU64>,
+    armed: bool,
+}
+
+impl Drop for Dropped<'_> {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        let reason = match self.tree.stop.reason() {
+            Some(reason) => reason.to_owned(),
+            None => "its caller ended".to_owned(),
+        };
+        let error = failure("cancelled", &reason, false);
+        let how = json!({
+            "status": InvocationStatus::Cancelled,
+            "summary": null,
+            "error": error,
+        });
+        let ending = Ending {
+            status: InvocationStatus::Cancelled,
+            result: None,
+            error: Some(error),
+            ended_at: Timestamp::now(),
+            steps: self.steps.load(Ordering::Relaxed),
+            peak_memory_bytes: 0,
+            cost_micro_usd: Default::default(),
+        };
+        let end = Write::EndInvocation {
+            id: self.call.id.clone(),
+            ending: Box::new(ending),
+        };
+        let event = agent_event(self.tree, self.call, EventKind::AGENT_COMPLETED, how);
+        self.tree.abandon(std::iter::once(end).chain(event));
+    }
 }
 
 fn agent_task(tree: &Tree, call: &Call, settings: String) -> agent_export::Task {

@@ -4,6 +4,8 @@
 use mandate_store::Step;
 use mandate_types::{LimitHit, LimitName, Limits, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How far the guest's clock goes on with each reading, in microseconds.
 const TICK: i64 = 1;
@@ -12,7 +14,7 @@ const TICK: i64 = 1;
 pub struct Journal {
     recorded: BTreeMap<(u64, u32), Step>,
     sequence: u64,
-    steps: u64,
+    steps: Arc<AtomicU64>,
     bytes: u64,
     log_bytes: u64,
     clock: Timestamp,
@@ -27,7 +29,7 @@ impl Journal {
                 .map(|s| ((s.sequence, s.index), s))
                 .collect(),
             sequence: 0,
-            steps: 0,
+            steps: Arc::default(),
             bytes: 0,
             log_bytes: 0,
             clock: started,
@@ -45,8 +47,8 @@ impl Journal {
     /// # Errors
     /// The limit that it exceeds.
     pub fn count_step(&mut self, limits: &Limits, argument_bytes: usize) -> Result<(), LimitHit> {
-        self.steps += 1;
-        if self.steps > limits.steps {
+        let steps = self.steps.fetch_add(1, Ordering::Relaxed) + 1;
+        if steps > limits.steps {
             return Err(LimitHit {
                 limit: LimitName::Steps,
                 value: limits.steps,
@@ -103,7 +105,12 @@ impl Journal {
 
     /// How many calls were made.
     pub fn steps(&self) -> u64 {
-        self.steps
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    /// The count of calls, for whoever outlives the guest.
+    pub fn counter(&self) -> Arc<AtomicU64> {
+        self.steps.clone()
     }
 
     /// The guest learned something at this time.

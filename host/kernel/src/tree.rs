@@ -114,6 +114,7 @@ pub struct Tree {
     lease: Lease,
     cost: AtomicI64,
     buffer: Mutex<Buffer>,
+    abandoned: std::sync::Mutex<Vec<Write>>,
     store: SharedStore,
 }
 
@@ -164,6 +165,7 @@ impl Tree {
                 flushed: None,
                 broken: None,
             }),
+            abandoned: std::sync::Mutex::default(),
             store,
         }
     }
@@ -176,6 +178,24 @@ impl Tree {
     /// Adds to what it cost.
     pub fn add_cost(&self, micro_usd: i64) {
         self.cost.fetch_add(micro_usd, Ordering::Relaxed);
+    }
+
+    /// Remembers the end of an invocation that was dropped together with its caller. It is
+    /// written with the end of whoever dropped it: if that never comes because the execution
+    /// cannot go on here, the invocation has not ended.
+    pub fn abandon(&self, ends: impl IntoIterator<Item = Write>) {
+        self.abandoned().extend(ends);
+    }
+
+    /// The ends of the invocations that were dropped since the last time.
+    pub fn take_abandoned(&self) -> Vec<Write> {
+        std::mem::take(&mut *self.abandoned())
+    }
+
+    fn abandoned(&self) -> std::sync::MutexGuard<'_, Vec<Write>> {
+        self.abandoned
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Keeps `writes` for the next commit; commits at once if that is due.
