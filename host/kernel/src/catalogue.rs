@@ -42,6 +42,12 @@ impl Active {
             .and_then(|_| self.grant().tools.get(name))
     }
 
+    /// Whether `other` is this plugin too, in this or another version.
+    pub fn is_same_plugin(&self, other: &Self) -> bool {
+        let (own, other) = (&self.loaded.manifest.plugin, &other.loaded.manifest.plugin);
+        own.id == other.id && own.publisher == other.publisher
+    }
+
     /// Whether it is an agent that accepts tasks of `kind`.
     pub fn accepts(&self, kind: &str) -> bool {
         self.loaded
@@ -131,6 +137,11 @@ impl Catalogue {
     /// The same plugins, to make the next catalogue of.
     pub fn plugin_map(&self) -> BTreeMap<PluginName, Arc<Active>> {
         self.plugins.clone()
+    }
+
+    /// What is installed as `name` now.
+    pub fn installed(&self, name: &PluginName) -> Option<&Arc<Active>> {
+        self.plugins.get(name)
     }
 
     /// The plugin installed as `name`.

@@ -124,6 +124,12 @@ impl Kernel {
             run.stop,
             run.with_start,
         );
+        // What is not replayed has its cost on record; the rest is counted as it is replayed.
+        for ended in self.store().invocations(&tree.execution).await? {
+            if ended.ended_at.is_some() {
+                tree.add_cost(ended.cost_micro_usd.0);
+            }
+        }
         self.finish(tree, agent_call(execution.root, run.plugin, run.task))
             .await
     }

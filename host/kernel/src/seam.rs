@@ -1,7 +1,7 @@
 //! The one seam: recorded? granted? of an allowed class? then intent, deed and answer, each
 //! in the order that lets the journal be replayed.
 
-use crate::capability::{At, Capability, Fail, Intent, Performed, denied};
+use crate::capability::{At, Capability, Fail, Intent, Performed, Scope, denied};
 use crate::guest::{Guest, Told};
 use crate::tree::Halted;
 use mandate_policy::Refusal;
@@ -11,6 +11,7 @@ use mandate_store::{CommitError, Step, StepAnswer, Write};
 use mandate_types::{Effects, MicroUsd, StepState, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// What the guest is told, or why it hears nothing more.
 pub type Answered<T> = Result<T, Error>;
@@ -56,6 +57,7 @@ impl Guest {
         index: u32,
         call: C,
     ) -> Told<Begun<C>> {
+        self.follow_grant();
         let arguments = serde_json::to_value(&call).map_err(|e| self.broken(&e))?;
         let text = arguments.to_string();
         let digest = mandate_types::Digest::of(text.as_bytes());
@@ -77,10 +79,13 @@ impl Guest {
                 return Err(self.halt(self.diverged(&recorded, C::INTERFACE, C::FUNCTION)));
             }
             if let Some(answer) = recorded.answer {
-                if recorded.child.is_some() {
+                if recorded.child.is_some() || (C::SUBMITS && answer.get("ok").is_some()) {
                     // Counted as it was then; that it was allowed is on record.
                     let _ = self.scope.lineage.admit_child();
                 }
+                // Money counts over the whole life of an execution.
+                self.scope.tree.add_cost(recorded.cost_micro_usd.0);
+                self.cost = self.cost.plus(recorded.cost_micro_usd);
                 self.journal
                     .answered_at(recorded.answered_at.unwrap_or(recorded.at));
                 let decoded = decode(answer).map_err(|e| self.broken(&e))?;
@@ -179,6 +184,24 @@ impl Guest {
         };
         self.record::<C>(sequence, index, step, answer, false, writes, cost)
             .await
+    }
+
+    /// What an operator takes away is gone from the next call on, also for who runs already.
+    /// A plugin that was removed goes on under its last grant, and never under that of another
+    /// plugin which got its name.
+    fn follow_grant(&mut self) {
+        let catalogue = self.scope.kernel.catalogue();
+        let own = &self.scope.plugin;
+        let current = catalogue.installed(own.name());
+        if let Some(current) = current
+            && !Arc::ptr_eq(current, own)
+            && current.is_same_plugin(own)
+        {
+            self.scope = Arc::new(Scope {
+                plugin: current.clone(),
+                ..Scope::clone(&self.scope)
+            });
+        }
     }
 
     /// An effect graver than the tool declared, or outside of a decision, is refused.
@@ -289,7 +312,7 @@ impl Guest {
 pub fn encode<T: Serialize>(answer: &Answered<T>) -> Result<Value, serde_json::Error> {
     Ok(match answer {
         Ok(value) => json!({ "ok": serde_json::to_value(value)? }),
-        Err(error) => json!({ "error": serde_json::to_value(error)? }),
+        Err(error) => json!({ "error": renamed(serde_json::to_value(error)?, kebab) }),
     })
 }
 
@@ -300,5 +323,60 @@ fn decode<T: serde::de::DeserializeOwned>(
         return serde_json::from_value(value.take()).map(Ok);
     }
     let error = answer.get_mut("error").map(Value::take).unwrap_or_default();
-    serde_json::from_value(error).map(Err)
+    serde_json::from_value(renamed(error, pascal)).map(Err)
+}
+
+/// The case of an error as the contract names it, where serde has Rust's name: journals are
+/// read by people and by hosts to come.
+fn renamed(error: Value, rename: fn(&str) -> String) -> Value {
+    match error {
+        Value::Object(fields) => Value::Object(
+            fields
+                .into_iter()
+                .map(|(name, value)| (rename(&name), value))
+                .collect(),
+        ),
+        other => other,
+    }
+}
+
+/// `BudgetExhausted` → `budget-exhausted`
+fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.push(c.to_ascii_lowercase());
+    }
+    kebab
+}
+
+/// `budget-exhausted` → `BudgetExhausted`
+fn pascal(name: &str) -> String {
+    name.split('-')
+        .map(|word| {
+            let mut letters = word.chars();
+            letters.next().map_or_else(String::new, |first| {
+                first.to_ascii_uppercase().to_string() + letters.as_str()
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_journalled_under_the_names_of_the_contract() {
+        let error = Error::BudgetExhausted(Some(7));
+        let journalled = encode::<()>(&Err(error.clone())).unwrap();
+        assert_eq!(journalled, json!({"error": {"budget-exhausted": 7}}));
+        assert_eq!(decode::<()>(journalled).unwrap(), Err(error));
+        let not_found: Answered<String> = Err(Error::NotFound("x".to_owned()));
+        let journalled = encode(&not_found).unwrap();
+        assert_eq!(journalled, json!({"error": {"not-found": "x"}}));
+        assert_eq!(decode::<String>(journalled).unwrap(), not_found);
+    }
 }

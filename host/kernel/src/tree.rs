@@ -12,7 +12,7 @@ use mandate_types::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Buffered steps reach the disk at least this often, so that a running execution can be watched.
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
@@ -113,7 +113,7 @@ pub struct Tree {
     pub stop: Stop,
     lease: Lease,
     cost: AtomicI64,
-    buffer: Mutex<Buffer>,
+    buffer: Arc<Mutex<Buffer>>,
     abandoned: std::sync::Mutex<Vec<Write>>,
     store: SharedStore,
 }
@@ -160,11 +160,11 @@ impl Tree {
             resumed: start.resumed,
             stop: start.stop,
             cost: AtomicI64::new(0),
-            buffer: Mutex::new(Buffer {
+            buffer: Arc::new(Mutex::new(Buffer {
                 writes,
                 flushed: None,
                 broken: None,
-            }),
+            })),
             abandoned: std::sync::Mutex::default(),
             store,
         }
@@ -203,13 +203,13 @@ impl Tree {
     /// # Errors
     /// [`Halted`] when the journal cannot be written.
     pub async fn push(&self, writes: impl IntoIterator<Item = Write>) -> Result<(), Halted> {
-        let mut buffer = self.buffer.lock().await;
+        let mut buffer = self.buffer.clone().lock_owned().await;
         for write in writes {
             buffer.keep(write);
         }
         let since = buffer.flushed.get_or_insert_with(Instant::now).elapsed();
         if since >= FLUSH_EVERY || buffer.writes.len() >= FLUSH_AT {
-            self.flush_locked(&mut buffer, Vec::new()).await?;
+            self.flush_locked(buffer).await?;
         }
         Ok(())
     }
@@ -245,13 +245,15 @@ impl Tree {
         }
     }
 
-    /// Commits everything that waits, and `writes` with it.
+    /// Commits everything that waits, and `writes` with it. What was begun is finished also if
+    /// the caller is dropped meanwhile, as guests are when they are cut off: otherwise nobody
+    /// would know whether it is on disk.
     ///
     /// # Errors
     /// The commit's own error when `writes` conflict with what is stored: then what waited
     /// still waits. Anything else ends the execution here.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Committed, CommitError> {
-        let mut buffer = self.buffer.lock().await;
+        let mut buffer = self.buffer.clone().lock_owned().await;
         if let Some(broken) = &buffer.broken {
             return Err(CommitError::Store(StoreError::Unavailable(
                 broken.to_string(),
@@ -259,18 +261,24 @@ impl Tree {
         }
         let mut all = buffer.writes.clone();
         all.extend(writes);
-        match self.store.commit(Some(&self.lease), all).await {
-            Ok(committed) => {
-                buffer.writes.clear();
-                buffer.flushed = Some(Instant::now());
-                Ok(committed)
+        let (store, lease) = (self.store.clone(), self.lease.clone());
+        let written = tokio::spawn(async move {
+            let outcome = store.commit(Some(&lease), all).await;
+            match &outcome {
+                Ok(_) => {
+                    buffer.writes.clear();
+                    buffer.flushed = Some(Instant::now());
+                }
+                Err(error @ (CommitError::Store(_) | CommitError::LeaseLost(_))) => {
+                    buffer.broken = Some(error.clone().into());
+                }
+                Err(_) => {}
             }
-            Err(error @ (CommitError::Store(_) | CommitError::LeaseLost(_))) => {
-                buffer.broken = Some(error.clone().into());
-                Err(error)
-            }
-            Err(error) => Err(error),
-        }
+            outcome
+        });
+        written
+            .await
+            .unwrap_or_else(|lost| Err(broke_off(&lost).into()))
     }
 
     /// Commits everything that waits.
@@ -278,27 +286,38 @@ impl Tree {
     /// # Errors
     /// [`Halted`] when the journal cannot be written.
     pub async fn flush(&self) -> Result<(), Halted> {
-        let mut buffer = self.buffer.lock().await;
-        self.flush_locked(&mut buffer, Vec::new()).await
+        let buffer = self.buffer.clone().lock_owned().await;
+        self.flush_locked(buffer).await
     }
 
-    async fn flush_locked(&self, buffer: &mut Buffer, more: Vec<Write>) -> Result<(), Halted> {
+    /// As [`Tree::commit`], finished whatever becomes of the caller.
+    async fn flush_locked(&self, mut buffer: OwnedMutexGuard<Buffer>) -> Result<(), Halted> {
         if let Some(broken) = &buffer.broken {
             return Err(broken.clone());
         }
-        let mut writes = std::mem::take(&mut buffer.writes);
-        writes.extend(more);
         buffer.flushed = Some(Instant::now());
-        if writes.is_empty() {
+        if buffer.writes.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.store.commit(Some(&self.lease), writes).await {
-            let halted = Halted::from(error);
-            buffer.broken = Some(halted.clone());
-            return Err(halted);
-        }
-        Ok(())
+        let (store, lease) = (self.store.clone(), self.lease.clone());
+        let written = tokio::spawn(async move {
+            let writes = std::mem::take(&mut buffer.writes);
+            if let Err(error) = store.commit(Some(&lease), writes).await {
+                let halted = Halted::from(error);
+                buffer.broken = Some(halted.clone());
+                return Err(halted);
+            }
+            Ok(())
+        });
+        written
+            .await
+            .unwrap_or_else(|lost| Err(broke_off(&lost).into()))
     }
+}
+
+/// The host is going down, or made a mistake while it wrote.
+fn broke_off(lost: &tokio::task::JoinError) -> StoreError {
+    StoreError::Unavailable(format!("a commit broke off: {lost}"))
 }
 
 fn is_for(step: &Step, answer: &StepAnswer) -> bool {

@@ -106,7 +106,7 @@ pub enum Comparison {
 }
 
 /// One condition of a query.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Condition {
     /// An indexed field, or `id`, `version`, `created_at`, `updated_at`.
     pub field: String,
@@ -117,7 +117,7 @@ pub struct Condition {
 }
 
 /// The order of a listing.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Order {
     /// As in [`Condition::field`].
     pub field: String,
@@ -126,7 +126,7 @@ pub struct Order {
 }
 
 /// Which records.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct RecordQuery {
     /// Where.
     pub collection: String,

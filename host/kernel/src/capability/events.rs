@@ -1,6 +1,6 @@
 //! Capability `events`: telling subscribers that something happened.
 
-use super::{At, Capability, Fail, Performed, Scope, parse_json};
+use super::{At, Capability, Fail, JsonText, Performed, Scope};
 use crate::guest::{Guest, Told};
 use mandate_policy::Refusal;
 use mandate_runtime::bindings::events::events as wit;
@@ -11,7 +11,9 @@ use serde::Serialize;
 
 #[derive(Serialize)]
 struct Publish {
-    event: wit::Event,
+    kind: String,
+    subject: Option<String>,
+    data: JsonText,
 }
 
 fn is_kind(text: &str) -> bool {
@@ -33,7 +35,7 @@ impl Capability for Publish {
     }
 
     async fn perform(self, at: At) -> Result<Performed<()>, Fail> {
-        let event = self.event;
+        let event = self;
         if !is_kind(&event.kind) {
             let message = "kind: expected lower-case letters, digits, `-` and `_`, at most 64";
             return Err(Error::Invalid(message.to_owned()).into());
@@ -51,7 +53,7 @@ impl Capability for Publish {
             subject,
             task: at.scope.tree.task.clone(),
             tenant: at.scope.tree.tenant.clone(),
-            data: parse_json("data", &event.data)?,
+            data: event.data.value("data")?,
         };
         Ok(Performed::written((), vec![Write::Event(Box::new(event))]))
     }
@@ -59,6 +61,12 @@ impl Capability for Publish {
 
 impl wit::Host for Guest {
     async fn publish(&mut self, event: wit::Event) -> Told<Result<(), Error>> {
-        self.step(Publish { event }).await
+        let data = JsonText::new(event.data);
+        self.step(Publish {
+            kind: event.kind,
+            subject: event.subject,
+            data,
+        })
+        .await
     }
 }

@@ -1,7 +1,7 @@
 //! Capability `invoke`: tools, other agents and child tasks, within the guards that follow
 //! the whole chain of causes.
 
-use super::{At, Capability, Fail, Intent, Performed, Scope, failed, parse_json, unavailable};
+use super::{At, Capability, Fail, Intent, JsonText, Performed, Scope, failed, unavailable};
 use crate::catalogue::Active;
 use crate::guest::{Guest, Told};
 use crate::invocation::{Call, Report, invoke};
@@ -39,9 +39,40 @@ fn check(what: &str, validator: &Validator, value: &Value) -> Result<(), Error> 
         .map_err(|problems| Error::Invalid(format!("{what}: {}", list(&problems))))
 }
 
+/// A call as the journal shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Target {
+    Tool {
+        name: String,
+        arguments: JsonText,
+    },
+    Agent {
+        name: String,
+        title: String,
+        input: JsonText,
+    },
+}
+
+impl From<wit::Call> for Target {
+    fn from(call: wit::Call) -> Self {
+        match call {
+            wit::Call::Tool(call) => Self::Tool {
+                name: call.name,
+                arguments: JsonText::new(call.arguments),
+            },
+            wit::Call::Agent(call) => Self::Agent {
+                name: call.name,
+                title: call.title,
+                input: JsonText::new(call.input),
+            },
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Invoke {
-    call: wit::Call,
+    call: Target,
 }
 
 impl Capability for Invoke {
@@ -54,29 +85,28 @@ impl Capability for Invoke {
         let capabilities = &scope.plugin.grant().capabilities;
         let catalogue = scope.kernel.catalogue();
         match &self.call {
-            wit::Call::Tool(call) => {
-                capabilities.call_tool(&call.name)?;
-                let Some((active, tool)) = catalogue.tool(&call.name) else {
+            Target::Tool { name, .. } => {
+                capabilities.call_tool(name)?;
+                let Some((active, tool)) = catalogue.tool(name) else {
                     return Ok(());
                 };
                 let Some(terms) = active.terms(tool) else {
-                    let name = &call.name;
                     return Err(refuse(format!(
                         "the operator has not accepted the tool `{name}`"
                     )));
                 };
-                allowed_effects(scope, &call.name, terms.effects)
+                allowed_effects(scope, name, terms.effects)
             }
-            wit::Call::Agent(call) => {
-                capabilities.call_agent(&call.name)?;
-                let Some(active) = catalogue.plugin(&call.name) else {
+            Target::Agent { name, .. } => {
+                capabilities.call_agent(name)?;
+                let Some(active) = catalogue.plugin(name) else {
                     return Ok(());
                 };
                 if let Some(circle) = scope.lineage.circle(active.name()) {
                     return Err(refuse(format!("a circle of delegation: {circle}")));
                 }
                 // An agent writes the host's state.
-                allowed_effects(scope, &call.name, Effects::Internal)
+                allowed_effects(scope, name, Effects::Internal)
             }
         }
     }
@@ -129,7 +159,7 @@ fn told(error: TaskError) -> Error {
     }
 }
 
-fn prepare(at: &At, call: wit::Call) -> Result<Call, Error> {
+fn prepare(at: &At, call: Target) -> Result<Call, Error> {
     let scope = &at.scope;
     let catalogue = scope.kernel.catalogue();
     let child = |plugin: Arc<Active>, kind, function: String, title, input, ceiling| Call {
@@ -145,16 +175,16 @@ fn prepare(at: &At, call: wit::Call) -> Result<Call, Error> {
         ceiling,
     };
     match call {
-        wit::Call::Tool(call) => {
+        Target::Tool { name, arguments } => {
             let missing = || {
                 not_found(&format!(
                     "the tool `{}`; none of this name is installed",
-                    call.name
+                    name
                 ))
             };
-            let (active, tool) = catalogue.tool(&call.name).ok_or_else(missing)?;
+            let (active, tool) = catalogue.tool(&name).ok_or_else(missing)?;
             takes_work(active)?;
-            let arguments = parse_json("arguments", &call.arguments)?;
+            let arguments = arguments.value("arguments")?;
             let schemas = active.loaded.tools.get(tool).ok_or_else(missing)?;
             check("arguments", &schemas.arguments, &arguments)?;
             let declared = active
@@ -171,17 +201,17 @@ fn prepare(at: &At, call: wit::Call) -> Result<Call, Error> {
                 ceiling,
             ))
         }
-        wit::Call::Agent(call) => {
+        Target::Agent { name, title, input } => {
             let missing = || {
                 not_found(&format!(
                     "the agent `{}`; none of this name is installed",
-                    call.name
+                    name
                 ))
             };
-            let active = catalogue.plugin(&call.name).ok_or_else(missing)?;
+            let active = catalogue.plugin(&name).ok_or_else(missing)?;
             takes_work(active)?;
             let schemas = active.loaded.agent.as_ref().ok_or_else(missing)?;
-            let input = parse_json("input", &call.input)?;
+            let input = input.value("input")?;
             check("input", &schemas.input, &input)?;
             let kinds = active
                 .loaded
@@ -197,7 +227,7 @@ fn prepare(at: &At, call: wit::Call) -> Result<Call, Error> {
                 active.clone(),
                 GuestKind::Agent,
                 kind,
-                call.title,
+                title,
                 input,
                 Effects::Internal,
             ))
@@ -282,17 +312,24 @@ impl Capability for Offers {
 
 #[derive(Serialize)]
 struct Submit {
-    task: wit::NewTask,
+    kind: String,
+    title: String,
+    description: String,
+    input: JsonText,
+    priority: Option<u8>,
+    target: Option<String>,
+    subject: Option<String>,
 }
 
 impl Capability for Submit {
     const INTERFACE: &'static str = INTERFACE;
     const FUNCTION: &'static str = "submit";
     const EFFECTS: Effects = Effects::Internal;
+    const SUBMITS: bool = true;
     type Answer = String;
 
     fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
-        scope.plugin.grant().capabilities.submit(&self.task.kind)?;
+        scope.plugin.grant().capabilities.submit(&self.kind)?;
         let most = scope.limits.depth;
         if scope.tree.task_depth >= most {
             return Err(refuse(format!(
@@ -304,7 +341,7 @@ impl Capability for Submit {
 
     async fn perform(self, at: At) -> Result<Performed<String>, Fail> {
         let scope = &at.scope;
-        let new = self.task;
+        let new = self;
         let catalogue = scope.kernel.catalogue();
         let agent = catalogue
             .agents_for(&new.kind)
@@ -316,7 +353,7 @@ impl Capability for Submit {
                     new.kind
                 ))
             })?;
-        let input = parse_json("input", &new.input)?;
+        let input = new.input.value("input")?;
         if let Some(schemas) = &agent.loaded.agent {
             check("input", &schemas.input, &input)?;
         }
@@ -390,7 +427,7 @@ impl wit::Host for Guest {
     }
 
     async fn invoke(&mut self, call: wit::Call) -> Told<Result<wit::Answer, Error>> {
-        self.step(Invoke { call }).await
+        self.step(Invoke { call: call.into() }).await
     }
 
     async fn invoke_many(
@@ -405,9 +442,13 @@ impl wit::Host for Guest {
             let mut batch = Vec::new();
             let mut running = FuturesOrdered::new();
             for (call, index) in waiting.by_ref().take(PARALLEL) {
-                match self.begin(sequence, index, Invoke { call }).await? {
+                match self
+                    .begin(sequence, index, Invoke { call: call.into() })
+                    .await?
+                {
                     Begun::Answered(answer) => batch.push((index, Some(answer), None)),
                     Begun::Go { call, at, step } => {
+                        // Not polled before all are let in, so none holds anything yet.
                         running.push_back(call.perform(at));
                         batch.push((index, None, step));
                     }
@@ -416,11 +457,14 @@ impl wit::Host for Guest {
             if batch.is_empty() {
                 return Ok(answers);
             }
+            // All to their ends before anything is written for them: children write too, and one
+            // that is not polled while it does would keep the journal from its siblings.
+            let mut performed = running.collect::<Vec<_>>().await.into_iter();
             for (index, answered, step) in batch {
                 let answer = match answered {
                     Some(answer) => answer,
                     None => {
-                        let Some(performed) = running.next().await else {
+                        let Some(performed) = performed.next() else {
                             return Ok(answers);
                         };
                         self.finish::<Invoke>(sequence, index, step, performed)
@@ -433,6 +477,15 @@ impl wit::Host for Guest {
     }
 
     async fn submit(&mut self, task: wit::NewTask) -> Told<Result<String, Error>> {
-        self.step(Submit { task }).await
+        self.step(Submit {
+            kind: task.kind,
+            title: task.title,
+            description: task.description,
+            input: JsonText::new(task.input),
+            priority: task.priority,
+            target: task.target,
+            subject: task.subject,
+        })
+        .await
     }
 }

@@ -1,6 +1,6 @@
 //! Capability `llm`: language models by class, through the provider chain.
 
-use super::{At, Capability, Fail, Intent, Performed, Scope, parse_json, unavailable};
+use super::{At, Capability, Fail, Intent, JsonText, Performed, Scope, unavailable};
 use crate::guest::{Guest, Told};
 use mandate_llm as llm;
 use mandate_policy::{ModelClass, Refusal};
@@ -8,6 +8,7 @@ use mandate_runtime::bindings::llm::llm as wit;
 use mandate_runtime::bindings::types::types::{Error, Outage};
 use mandate_types::MicroUsd;
 use serde::Serialize;
+use serde_json::Value;
 
 const INTERFACE: &str = "mandate:llm/llm";
 
@@ -44,44 +45,61 @@ impl From<llm::LlmError> for Fail {
     }
 }
 
+/// The request as the provider chain takes it: the journal then says `smart` and not a
+/// number or another language's name. What cannot be read is journalled as that.
 #[derive(Serialize)]
 struct Complete {
-    request: wit::Request,
+    request: Value,
+    #[serde(skip)]
+    class: ModelClass,
+    #[serde(skip)]
+    read: Result<llm::Request, Error>,
+}
+
+impl Complete {
+    fn new(asked: wit::Request) -> Result<Self, serde_json::Error> {
+        let class = match asked.class {
+            wit::ModelClass::Fast => ModelClass::Fast,
+            wit::ModelClass::Smart => ModelClass::Smart,
+            wit::ModelClass::Embed => ModelClass::Embed,
+        };
+        let unread = asked.clone();
+        let read = request(asked);
+        let journalled = match &read {
+            Ok(request) => serde_json::to_value(request)?,
+            Err(_) => serde_json::to_value(unread)?,
+        };
+        Ok(Self {
+            request: journalled,
+            class,
+            read,
+        })
+    }
 }
 
 impl Capability for Complete {
     const INTERFACE: &'static str = INTERFACE;
     const FUNCTION: &'static str = "complete";
     const INTENT: Intent = Intent::Buffered;
-    type Answer = wit::Response;
+    type Answer = llm::Response;
 
     fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
-        let class = match self.request.class {
-            wit::ModelClass::Fast => ModelClass::Fast,
-            wit::ModelClass::Smart => ModelClass::Smart,
-            wit::ModelClass::Embed => ModelClass::Embed,
-        };
-        scope.plugin.grant().capabilities.llm(class).map(drop)
+        scope.plugin.grant().capabilities.llm(self.class).map(drop)
     }
 
-    async fn perform(self, at: At) -> Result<Performed<wit::Response>, Fail> {
-        let request = request(self.request)?;
+    async fn perform(self, at: At) -> Result<Performed<llm::Response>, Fail> {
+        let request = self.read?;
         let models = at.scope.kernel.models();
-        let class = match request.class {
-            llm::ModelClass::Fast => ModelClass::Fast,
-            llm::ModelClass::Smart => ModelClass::Smart,
-            llm::ModelClass::Embed => ModelClass::Embed,
-        };
         let worst = models.worst_case(&request);
-        affordable(&at.scope, class, worst)?;
+        affordable(&at.scope, self.class, worst)?;
         if worst != Some(MicroUsd::ZERO) {
             // What may cost money is on disk as intended before anybody is asked.
             at.scope.tree.flush().await?;
         }
-        let response = models.complete(&request).await?;
-        let cost = response.cost;
+        let answer = models.complete(&request).await?;
+        let cost = answer.cost;
         Ok(Performed {
-            answer: answer(response),
+            answer,
             writes: Vec::new(),
             cost,
         })
@@ -139,10 +157,8 @@ fn request(request: wit::Request) -> Result<llm::Request, Error> {
         .into_iter()
         .map(|tool| {
             Ok(llm::ToolSpec {
-                parameters: parse_json(
-                    &format!("tool `{}`, parameters", tool.name),
-                    &tool.parameters,
-                )?,
+                parameters: JsonText::new(tool.parameters)
+                    .value(&format!("tool `{}`, parameters", tool.name))?,
                 name: tool.name,
                 description: tool.description,
             })
@@ -155,7 +171,7 @@ fn request(request: wit::Request) -> Result<llm::Request, Error> {
         .collect::<Result<_, Error>>()?;
     let output_schema = request
         .output_schema
-        .map(|text| parse_json("output-schema", &text))
+        .map(|text| JsonText::new(text).value("output-schema"))
         .transpose()?;
     Ok(llm::Request {
         class: match request.class {
@@ -184,10 +200,8 @@ fn message(message: wit::Message) -> Result<llm::Message, Error> {
         .into_iter()
         .map(|call| {
             Ok(llm::ToolCall {
-                arguments: parse_json(
-                    &format!("tool call `{}`, arguments", call.id),
-                    &call.arguments,
-                )?,
+                arguments: JsonText::new(call.arguments)
+                    .value(&format!("tool call `{}`, arguments", call.id))?,
                 id: call.id,
                 name: call.name,
             })
@@ -248,7 +262,8 @@ fn answer(response: llm::Response) -> wit::Response {
 
 impl wit::Host for Guest {
     async fn complete(&mut self, request: wit::Request) -> Told<Result<wit::Response, Error>> {
-        self.step(Complete { request }).await
+        let call = Complete::new(request).map_err(|error| self.broken(&error))?;
+        Ok(self.step(call).await?.map(answer))
     }
 
     async fn embed(&mut self, texts: Vec<String>) -> Told<Result<wit::Embeddings, Error>> {

@@ -20,10 +20,12 @@ use mandate_store::{StoreError, Write};
 use mandate_types::{Effects, GuestKind, InvocationId, Limits, MicroUsd};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::future::Future;
 use std::sync::Arc;
 
-/// Who asks: what is fixed for the whole of an invocation.
+/// Who asks: what is fixed for the whole of an invocation, but for the grant.
+#[derive(Clone)]
 pub struct Scope {
     /// The host.
     pub kernel: Arc<Kernel>,
@@ -33,7 +35,7 @@ pub struct Scope {
     pub lineage: Arc<Lineage>,
     /// The invocation.
     pub id: InvocationId,
-    /// The installed plugin, with its grant as it was at the start.
+    /// The installed plugin, with its grant as it is now.
     pub plugin: Arc<Active>,
     /// The component, pinned.
     pub loaded: Arc<Loaded>,
@@ -140,6 +142,8 @@ pub trait Capability: Serialize + Send + Sync + Sized {
     const EFFECTS: Effects = Effects::None;
     /// When its intent is written.
     const INTENT: Intent = Intent::None;
+    /// Whether an answer is a task of its own, which counts among the children.
+    const SUBMITS: bool = false;
     /// What the guest gets.
     type Answer: Serialize + DeserializeOwned + Send;
 
@@ -182,13 +186,32 @@ pub fn failed(message: impl Into<String>, retryable: bool) -> Error {
     })
 }
 
-impl mandate_runtime::bindings::types::types::Host for crate::guest::Guest {}
+/// JSON text from a guest: journalled as the JSON that it is, or as text when it is none.
+pub struct JsonText(Result<Value, (String, String)>);
 
-/// JSON text from a guest, parsed; `what` names it in the error.
-///
-/// # Errors
-/// `invalid`, with the place of the mistake.
-pub fn parse_json(what: &str, text: &str) -> Result<serde_json::Value, Error> {
-    serde_json::from_str(text)
-        .map_err(|error| Error::Invalid(format!("{what} is not JSON: {error}")))
+impl JsonText {
+    /// Reads it; that it is not JSON is told by [`JsonText::value`].
+    pub fn new(text: String) -> Self {
+        Self(serde_json::from_str(&text).map_err(|error| (text, error.to_string())))
+    }
+
+    /// The value; `what` names it in the error.
+    ///
+    /// # Errors
+    /// `invalid`, with the place of the mistake.
+    pub fn value(self, what: &str) -> Result<Value, Error> {
+        self.0
+            .map_err(|(_, error)| Error::Invalid(format!("{what} is not JSON: {error}")))
+    }
 }
+
+impl Serialize for JsonText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Ok(value) => value.serialize(serializer),
+            Err((text, _)) => serializer.serialize_str(text),
+        }
+    }
+}
+
+impl mandate_runtime::bindings::types::types::Host for crate::guest::Guest {}

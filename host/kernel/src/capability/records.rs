@@ -1,6 +1,6 @@
 //! Capability `records`: documents in collections, for the task's tenant only.
 
-use super::{At, Capability, Fail, Performed, Scope, parse_json};
+use super::{At, Capability, Fail, JsonText, Performed, Scope};
 use crate::catalogue::CollectionEntry;
 use crate::guest::{Guest, Told};
 use crate::records::{RecordChange, RecordEditor, RecordError};
@@ -8,9 +8,10 @@ use mandate_policy::Refusal;
 use mandate_runtime::bindings::records::records as wit;
 use mandate_runtime::bindings::types::types::Error;
 use mandate_store::{Comparison, Condition, Order, Record, RecordQuery};
-use mandate_types::Effects;
 use mandate_types::ids::is_record_id;
+use mandate_types::{Effects, TenantId};
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 
 const INTERFACE: &str = "mandate:records/records";
@@ -74,7 +75,7 @@ fn written(change: RecordChange) -> Performed<wit::Entry> {
 struct Create {
     collection: String,
     id: Option<String>,
-    body: String,
+    body: JsonText,
 }
 
 impl Capability for Create {
@@ -89,7 +90,7 @@ impl Capability for Create {
 
     async fn perform(self, at: At) -> Result<Performed<wit::Entry>, Fail> {
         let collection = collection(&at.scope, &self.collection)?;
-        let body = parse_json("body", &self.body)?;
+        let body = self.body.value("body")?;
         Ok(written(
             editor(&at.scope, &collection).create(self.id, body)?,
         ))
@@ -122,7 +123,7 @@ struct Update {
     collection: String,
     id: String,
     version: u64,
-    body: String,
+    body: JsonText,
 }
 
 impl Capability for Update {
@@ -137,7 +138,7 @@ impl Capability for Update {
 
     async fn perform(self, at: At) -> Result<Performed<wit::Entry>, Fail> {
         let collection = collection(&at.scope, &self.collection)?;
-        let body = parse_json("body", &self.body)?;
+        let body = self.body.value("body")?;
         let record = present(&at.scope, &self.collection, &self.id).await?;
         Ok(written(editor(&at.scope, &collection).update(
             record,
@@ -172,9 +173,53 @@ impl Capability for Delete {
     }
 }
 
+/// The query as the store takes it, which is also how the journal shows it. Values that are
+/// not JSON are journalled as the text they are.
 #[derive(Serialize)]
 struct Find {
-    query: wit::Query,
+    #[serde(flatten)]
+    query: RecordQuery,
+    #[serde(skip)]
+    wrong: Option<Error>,
+}
+
+impl Find {
+    fn new(query: wit::Query, tenant: &TenantId) -> Self {
+        let mut wrong = None;
+        let conditions = query
+            .where_
+            .into_iter()
+            .map(|condition| {
+                let text = JsonText::new(condition.value.clone());
+                let value = text.value(&condition.field).unwrap_or_else(|error| {
+                    wrong = Some(error);
+                    Value::String(condition.value)
+                });
+                let comparison = comparison(condition.comparison);
+                Condition {
+                    field: condition.field,
+                    comparison,
+                    value,
+                }
+            })
+            .collect();
+        if !(1..=1000).contains(&query.limit) {
+            wrong = Some(Error::Invalid("limit: expected 1 to 1000".to_owned()));
+        }
+        let query = RecordQuery {
+            collection: query.collection,
+            tenants: Some(vec![tenant.clone()]),
+            conditions,
+            text: query.text,
+            order: query.order.map(|o| Order {
+                field: o.field,
+                descending: o.descending,
+            }),
+            limit: query.limit,
+            cursor: query.cursor,
+        };
+        Self { query, wrong }
+    }
 }
 
 impl Capability for Find {
@@ -191,39 +236,15 @@ impl Capability for Find {
     }
 
     async fn perform(self, at: At) -> Result<Performed<wit::Page>, Fail> {
-        let collection = collection(&at.scope, &self.query.collection)?;
-        if !(1..=1000).contains(&self.query.limit) {
-            return Err(Error::Invalid("limit: expected 1 to 1000".to_owned()).into());
+        if let Some(wrong) = self.wrong {
+            return Err(wrong.into());
         }
-        let conditions = self
-            .query
-            .where_
-            .into_iter()
-            .map(|condition| {
-                Ok(Condition {
-                    value: parse_json(&condition.field, &condition.value)?,
-                    field: condition.field,
-                    comparison: comparison(condition.comparison),
-                })
-            })
-            .collect::<Result<_, Error>>()?;
-        let query = RecordQuery {
-            collection: self.query.collection,
-            tenants: Some(vec![at.scope.tree.tenant.clone()]),
-            conditions,
-            text: self.query.text,
-            order: self.query.order.map(|order| Order {
-                field: order.field,
-                descending: order.descending,
-            }),
-            limit: self.query.limit,
-            cursor: self.query.cursor,
-        };
+        let collection = collection(&at.scope, &self.query.collection)?;
         let page = at
             .scope
             .kernel
             .store()
-            .find(&collection.declared, &query)
+            .find(&collection.declared, &self.query)
             .await?;
         Ok(Performed::read(wit::Page {
             entries: page.items.iter().map(entry).collect(),
@@ -252,6 +273,7 @@ impl wit::Host for Guest {
         id: Option<String>,
         body: String,
     ) -> Told<Result<wit::Entry, Error>> {
+        let body = JsonText::new(body);
         self.step(Create {
             collection,
             id,
@@ -271,6 +293,7 @@ impl wit::Host for Guest {
         version: u64,
         body: String,
     ) -> Told<Result<wit::Entry, Error>> {
+        let body = JsonText::new(body);
         self.step(Update {
             collection,
             id,
@@ -295,6 +318,7 @@ impl wit::Host for Guest {
     }
 
     async fn find(&mut self, query: wit::Query) -> Told<Result<wit::Page, Error>> {
-        self.step(Find { query }).await
+        let find = Find::new(query, &self.scope.tree.tenant);
+        self.step(find).await
     }
 }
