@@ -164,4 +164,17 @@ mod tests {
     fn nothing_set_is_the_default() {
         assert_eq!(Config::read(None).unwrap().tasks.concurrency, 64);
     }
+
+    #[test]
+    fn the_guide_for_operators_has_every_setting_with_its_default() {
+        let guide = include_str!("../../../docs/operators.md");
+        let settings = guide.split("\n## Settings\n").nth(1).unwrap();
+        let block = settings.split("```toml\n").nth(1).unwrap();
+        let block = block.split("```").next().unwrap();
+        let said: toml::Table = toml::from_str(block).unwrap();
+        let mut all = toml::Table::try_from(Config::default()).unwrap();
+        // Keys of publishers have no default.
+        all["trust"].as_table_mut().unwrap().remove("keys");
+        assert_eq!(said, all);
+    }
 }

@@ -54,10 +54,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             .unwrap_or("?")
             .to_owned()
     };
-    let granted = if accept {
-        "with all that it asks for"
+    let missing = answer.get("not_granted").and_then(Value::as_array);
+    let missing = missing.map_or(&[] as &[Value], Vec::as_slice);
+    let missing: Vec<&str> = missing.iter().filter_map(Value::as_str).collect();
+    let granted = if missing.is_empty() {
+        "with all that it asks for".to_owned()
     } else {
-        "with what was granted before"
+        format!("without {}", missing.join(", without "))
     };
     println!("installed {} {} {granted}", text("name"), text("version"));
     Ok(())
