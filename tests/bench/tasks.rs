@@ -111,8 +111,8 @@ async fn check_steps(host: &Host) -> anyhow::Result<()> {
 
 /// Connections that ask at the same time.
 const READERS: usize = 16;
-const ROUND: Duration = Duration::from_millis(800);
-const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_millis(400);
+const ROUNDS: usize = 11;
 
 /// Requests per second for one finished task, against a bare handler that returns the same bytes.
 ///
@@ -137,7 +137,7 @@ pub fn get() -> anyhow::Result<Measure> {
         let floor = Floor::start(&expected.body)?;
         // Both are warm before either counts.
         for address in [floor.address, host.address] {
-            rate(address, &question, &expected.body, ROUND / 4).await?;
+            rate(address, &question, &expected.body, ROUND / 2).await?;
         }
         let (mut floors, mut values) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
