@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long answers that are under way have when everything is drained.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -61,6 +61,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     );
     let router = api::router(state);
     let address = listener.local_addr()?;
+    // Before anybody is told that the host is there: whoever knows of it may stop it in order.
+    let stop = StopSignal::listen().context("stop signals cannot be listened for")?;
     tracing::info!(
         url = %format!("http://{address}"),
         token = %token.display(),
@@ -71,7 +73,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let grace = Duration::from_secs(config.tasks.drain_seconds);
     let (drained, told) = tokio::sync::watch::channel(false);
     tokio::spawn(async move {
-        stop_signal().await;
+        stop.came().await;
         tracing::info!("stopping: no new work is taken");
         tasks.drain(grace).await;
         drained.send_replace(true);
@@ -91,20 +93,25 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(error) => {
-            tracing::error!(%error, "SIGTERM cannot be listened for");
-            if interrupt.await.is_err() {
-                std::future::pending::<()>().await;
-            }
+/// What an operator stops a host with.
+struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    /// From here on these signals do not end the process by themselves.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn came(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

@@ -279,14 +279,22 @@ impl Writer {
         }
     }
 
-    /// Connects anew if the connection may be what is broken.
+    /// Connects anew if the connection may be what is broken, and reads again what it knows: a
+    /// commit whose end was not told may have happened.
     async fn recover(&mut self, error: &StoreError) {
-        if matches!(error, StoreError::Unavailable(_)) {
-            match self.options.connect().await {
-                Ok(conn) => self.conn = conn,
-                Err(error) => tracing::error!(%error, "the database could not be opened again"),
-            }
+        if !matches!(error, StoreError::Unavailable(_)) {
+            return;
         }
+        match self.connect().await {
+            Ok((conn, known)) => (self.conn, self.known) = (conn, known),
+            Err(error) => tracing::error!(%error, "the database could not be opened again"),
+        }
+    }
+
+    async fn connect(&self) -> Result<(SqliteConnection, Known), StoreError> {
+        let mut conn = self.options.connect().await.map_err(sql::store_error)?;
+        let known = Self::load(&mut conn).await?;
+        Ok((conn, known))
     }
 
     async fn check(&mut self) -> Result<(), StoreError> {
