@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// Why a text is not an id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {kind}: expected {expected}")]
+#[error("`{text}` is not {kind}: expected {expected}")]
 pub struct IdError {
     kind: &'static str,
     text: String,
@@ -104,43 +104,43 @@ fn is_prefixed(text: &str, prefix: &str) -> bool {
 
 id!(
     /// A task's id: `task-` and 26 characters that sort by time.
-    TaskId, "task id", "`task-` and 26 lower-case letters and digits",
+    TaskId, "a task id", "`task-` and 26 lower-case letters and digits",
     |text| is_prefixed(text, "task-")
 );
 id!(
     /// An execution's id: `exec-` and 26 characters that sort by time.
-    ExecutionId, "execution id", "`exec-` and 26 lower-case letters and digits",
+    ExecutionId, "an execution id", "`exec-` and 26 lower-case letters and digits",
     |text| is_prefixed(text, "exec-")
 );
 id!(
     /// An invocation's id. That of a child derives from the step that made it.
-    InvocationId, "invocation id", "`inv-` and 26 lower-case letters and digits",
+    InvocationId, "an invocation id", "`inv-` and 26 lower-case letters and digits",
     |text| is_prefixed(text, "inv-")
 );
 id!(
     /// The name under which a plugin is installed; by default the plugin's id.
-    PluginName, "plugin name", "kebab case of at most 64 characters, such as `incident-triage`",
+    PluginName, "a plugin name", "kebab case of at most 64 characters, such as `incident-triage`",
     is_kebab
 );
 id!(
     /// A principal's name.
-    PrincipalName, "principal name", "1–64 letters, digits, `.`, `_`, `@`, `:` or `-`",
+    PrincipalName, "a principal name", "1–64 letters, digits, `.`, `_`, `@`, `:` or `-`",
     |text| !text.is_empty() && text.len() <= 64
         && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_@:".contains(c))
 );
 id!(
     /// For whom work is done.
-    TenantId, "tenant", "kebab case of at most 64 characters, such as `default`",
+    TenantId, "a tenant", "kebab case of at most 64 characters, such as `default`",
     is_kebab
 );
 id!(
     /// SHA-256 in lower-case hex.
-    Digest, "digest", "64 lower-case hex digits",
+    Digest, "a digest", "64 lower-case hex digits",
     |text| text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 );
 id!(
     /// The record that something is about: `collection/id`.
-    Subject, "subject", "`collection/id`",
+    Subject, "a subject", "`collection/id`",
     |text| text.len() <= 200 && text.split_once('/').is_some_and(|(collection, id)| {
         is_collection(collection) && is_record_id(id)
     })

@@ -164,7 +164,7 @@ impl Caller {
             return Ok(());
         }
         Err(Problem::forbidden(format!(
-            "this takes the role {role}, and `{}` is a {}",
+            "this takes the role {role}, and `{}` has the role {}",
             self.name, self.role
         )))
     }

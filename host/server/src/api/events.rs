@@ -8,6 +8,7 @@ use super::input::Params;
 use axum::Json;
 use axum::extract::State;
 use mandate_store::{Event, EventQuery};
+use mandate_types::Problem;
 use serde::Serialize;
 
 /// A page of events.
@@ -38,7 +39,7 @@ pub async fn list(
     mut params: Params,
 ) -> ApiResult<Json<Events>> {
     let query = EventQuery {
-        after: params.parsed("after")?.unwrap_or(0),
+        after: after(&mut params)?,
         tenants: viewer.scope(params.parsed("tenant")?)?,
         kinds: params.many("kinds"),
         task: params.parsed("task")?,
@@ -55,4 +56,12 @@ pub async fn list(
         None => query.after.max(last),
     };
     Ok(Json(Events { items, after }))
+}
+
+fn after(params: &mut Params) -> Result<u64, Problem> {
+    let Some(text) = params.text("after")? else {
+        return Ok(0);
+    };
+    text.parse()
+        .map_err(|_| Problem::invalid_field("after", "the number of an event, or 0"))
 }

@@ -15,7 +15,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use mandate_types::Problem;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_path_to_error::Segment;
+use std::any::TypeId;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -42,7 +44,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<
 /// A body of JSON.
 pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
+impl<T: DeserializeOwned + 'static> FromRequest<Api> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
@@ -67,7 +69,7 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
 /// A body of JSON that may be left out.
 pub struct MaybeJson<T>(pub Option<T>);
 
-impl<T: DeserializeOwned> FromRequest<Api> for MaybeJson<T> {
+impl<T: DeserializeOwned + 'static> FromRequest<Api> for MaybeJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
@@ -123,13 +125,19 @@ pub async fn body(request: Request, api: &Api, limit: usize, seconds: u64) -> Ap
 ///
 /// # Errors
 /// 400 with line and column when it is no JSON, 422 with the field when it is another shape.
-pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub fn parse<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, Problem> {
     let malformed =
         |detail: String| Problem::new(400, "malformed-json", "The body is not JSON", detail);
     if bytes.is_empty() {
         return Err(malformed(
             "the body is empty; expected a JSON document".to_owned(),
         ));
+    }
+    // serde would take a list for the fields of a struct in their order, which nobody means.
+    let list = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    if list && TypeId::of::<T>() != TypeId::of::<Value>() {
+        return Err(Problem::invalid("the body: a list, expected a JSON object")
+            .with_field("", "a JSON object"));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize(&mut reader) {
@@ -163,10 +171,24 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     text
 }
 
+/// A message of the parser without the words of the language that this is written in.
+fn in_words(text: &str) -> String {
+    let mut text = text
+        .replace("sequence", "list")
+        .replace("a map", "a JSON object");
+    for number in ["u8", "u16", "u32", "u64", "usize"] {
+        if let Some(start) = text.strip_suffix(&format!("expected {number}")) {
+            text = format!("{start}expected a whole number, 0 or more");
+        }
+    }
+    text
+}
+
 /// JSON of another shape than expected: the field that is meant, and what was expected there.
 fn shape(mut place: String, error: &serde_json::Error) -> Problem {
     let text = error.to_string();
-    let text = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    let text = text.split(" at line ").next().unwrap_or(&text);
+    let text = in_words(text);
     let named = |prefix: &str| {
         text.strip_prefix(prefix)?
             .split('`')
@@ -186,8 +208,6 @@ fn shape(mut place: String, error: &serde_json::Error) -> Problem {
         (None, Some((_, expected))) if expected.starts_with("struct ") => {
             "a JSON object".to_owned()
         }
-        (None, Some((_, "a sequence"))) => "a list".to_owned(),
-        (None, Some((_, "a map"))) => "a JSON object".to_owned(),
         (None, Some((_, expected))) => expected.to_owned(),
         (None, None) => text.clone(),
     };
@@ -240,6 +260,8 @@ mod tests {
         );
         assert_eq!(field(r#"{"kind": "a", "colour": 1}"#).field, "/colour");
         assert_eq!(field("{}").field, "/kind");
+        assert_eq!(field(" [\"echo\"]").expected, "a JSON object");
+        assert!(parse::<Value>(b"[1]").is_ok());
         let agents = field(r#"{"kind": "a", "assigned_agents": ["Not Kebab"]}"#);
         assert_eq!(agents.field, "/assigned_agents/0");
         assert!(agents.expected.contains("kebab"), "{}", agents.expected);
