@@ -82,6 +82,15 @@ impl Client {
         }
     }
 
+    /// The same, with a connection for each request: a host that refuses a long body closes the
+    /// connection, and the next request must not meet that.
+    #[must_use]
+    pub fn unpooled(&self) -> Self {
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0);
+        let http = http.timeout(Duration::from_secs(90)).build().unwrap();
+        Self { http, ..self.clone() }
+    }
+
     /// The token that it sends.
     pub fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_default()

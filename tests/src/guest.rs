@@ -439,7 +439,7 @@ impl Code {
     fn complete(&mut self, prompt: &str, tools: &[String]) {
         // One message of a user: role, text, no tool calls, no id of one.
         let text = self.slice(prompt);
-        let message = [words(&[2]), text, vec![0; 20]].concat();
+        let message = [words(&[1]), text, vec![0; 20]].concat();
         let messages = self.put(&message);
         let mut list = Vec::new();
         for name in tools {

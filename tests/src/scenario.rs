@@ -99,7 +99,7 @@ async fn send(text: &str, prepared: &Prepared) -> Answer {
         .iter()
         .find(|(name, _)| *name == "as")
         .map_or("admin", |(_, who)| who);
-    let client = &prepared.clients[who];
+    let client = prepared.clients[who].unpooled();
     let mut request = client.request(Method::from_bytes(method.as_bytes()).unwrap(), path);
     for (name, value) in headers.iter().filter(|(name, _)| *name != "as") {
         request = request.header(*name, value);

@@ -18,7 +18,9 @@ fn id(task: &Value) -> &str {
 }
 
 async fn last(client: &Client) -> u64 {
-    client.get("/api/v1/events?limit=1").await.ok()["after"].as_u64().unwrap()
+    client.events().await.last().unwrap()["seq"]
+        .as_u64()
+        .unwrap()
 }
 
 /// The events up to the first of this kind about this task.
@@ -34,21 +36,41 @@ async fn until(socket: &mut Socket, kind: &str, task: &Value) -> Vec<Value> {
 }
 
 fn numbers(events: &[Value]) -> Vec<u64> {
-    events.iter().map(|event| event["seq"].as_u64().unwrap()).collect()
+    events
+        .iter()
+        .map(|event| event["seq"].as_u64().unwrap())
+        .collect()
 }
 
 #[tokio::test]
 async fn everything_is_told_in_order_and_can_be_taken_up_again() {
     let host = Host::start();
     let client = host.admin();
-    client.install(agent("rings").manifest("[capabilities]\nevents = true").does([Do::publish("rang", "{\"n\":1}")]).file()).await;
+    client
+        .install(
+            agent("rings")
+                .manifest("[capabilities]\nevents = true")
+                .does([Do::publish("rang", "{\"n\":1}")])
+                .file(),
+        )
+        .await;
     let mut socket = Socket::signed_in(&host.url, client.token()).await;
     let subscribed = socket.subscribe(json!(["all"]), None).await;
-    assert_eq!(subscribed["after"].as_u64().unwrap(), last(&client).await, "from now on");
+    assert_eq!(
+        subscribed["after"].as_u64().unwrap(),
+        last(&client).await,
+        "from now on"
+    );
     let first = client.run("rings", json!({})).await;
     let events = until(&mut socket, "task_completed", &first).await;
-    let rang = events.iter().find(|event| event["kind"] == "rings.rang").unwrap();
-    assert_eq!((&rang["data"], &rang["tenant"]), (&json!({"n": 1}), &json!("default")));
+    let rang = events
+        .iter()
+        .find(|event| event["kind"] == "rings.rang")
+        .unwrap();
+    assert_eq!(
+        (&rang["data"], &rang["tenant"]),
+        (&json!({"n": 1}), &json!("default"))
+    );
     let seen = *numbers(&events).last().unwrap();
     drop(socket);
     // While nobody listens.
@@ -61,7 +83,13 @@ async fn everything_is_told_in_order_and_can_be_taken_up_again() {
     let missed = until(&mut socket, "task_completed", &task).await;
     let expected: Vec<u64> = (seen + 1..=seen + missed.len() as u64).collect();
     assert_eq!(numbers(&missed), expected, "no gap, no repeat");
-    assert_eq!(missed.iter().filter(|event| event["kind"] == "rings.rang").count(), 6);
+    assert_eq!(
+        missed
+            .iter()
+            .filter(|event| event["kind"] == "rings.rang")
+            .count(),
+        6
+    );
     // From the very beginning, too.
     socket.subscribe(json!(["all"]), Some(0)).await;
     let all = until(&mut socket, "task_completed", &task).await;
@@ -73,7 +101,10 @@ async fn everything_is_told_in_order_and_can_be_taken_up_again() {
         event.as_object_mut().unwrap().remove("type");
         event
     };
-    assert_eq!(all.iter().map(plain).collect::<Vec<_>>(), stored[..all.len()]);
+    assert_eq!(
+        all.iter().map(plain).collect::<Vec<_>>(),
+        stored[..all.len()]
+    );
 }
 
 #[tokio::test]
@@ -84,30 +115,54 @@ async fn only_what_was_asked_for() {
     );
     client.install(plugin.file()).await;
     client.install(agent("silent").file()).await;
-    let (one, two) = (json!({"kind": "silent", "execute": false}), json!({"kind": "silent", "execute": false}));
+    let (one, two) = (
+        json!({"kind": "silent", "execute": false}),
+        json!({"kind": "silent", "execute": false}),
+    );
     let (one, two) = (client.submit(&one).await, client.submit(&two).await);
     let mut by_task = Socket::signed_in(client.url(), client.token()).await;
     by_task.subscribe(json!([{"task": two["id"]}]), None).await;
     let mut by_collection = Socket::signed_in(client.url(), client.token()).await;
-    by_collection.subscribe(json!([{"collection": "files"}]), None).await;
+    by_collection
+        .subscribe(json!([{"collection": "files"}]), None)
+        .await;
     let mut by_subject = Socket::signed_in(client.url(), client.token()).await;
-    by_subject.subscribe(json!([{"subject": "files/F-2"}]), None).await;
+    by_subject
+        .subscribe(json!([{"subject": "files/F-2"}]), None)
+        .await;
     let mut by_kind = Socket::signed_in(client.url(), client.token()).await;
-    by_kind.subscribe(json!([{"kind": "task_completed", "task": one["id"]}, {"kind": "plugin_changed"}]), None).await;
+    by_kind
+        .subscribe(
+            json!([{"kind": "task_completed", "task": one["id"]}, {"kind": "plugin_changed"}]),
+            None,
+        )
+        .await;
     for task in [&one, &two] {
-        client.post(&format!("/api/v1/tasks/{}/execute", id(task)), &json!({})).await.ok();
+        client
+            .post(&format!("/api/v1/tasks/{}/execute", id(task)), &json!({}))
+            .await
+            .ok();
         client.ended(id(task)).await;
     }
     for record in ["F-1", "F-2"] {
-        client.post(&format!("/api/v1/records/files?id={record}"), &json!({})).await.expect(201);
+        client
+            .post(&format!("/api/v1/records/files?id={record}"), &json!({}))
+            .await
+            .expect(201);
     }
     let events = until(&mut by_task, "task_completed", &two).await;
-    assert!(events.iter().all(|event| event["task"] == two["id"]), "{events:?}");
+    assert!(
+        events.iter().all(|event| event["task"] == two["id"]),
+        "{events:?}"
+    );
     assert_eq!(by_collection.next_of("event").await["subject"], "files/F-1");
     assert_eq!(by_collection.next_of("event").await["subject"], "files/F-2");
     assert_eq!(by_subject.next_of("event").await["subject"], "files/F-2");
     assert_eq!(by_kind.next_of("event").await["task"], one["id"]);
-    client.post("/api/v1/plugins/silent/quarantine", &json!({})).await.ok();
+    client
+        .post("/api/v1/plugins/silent/quarantine", &json!({}))
+        .await
+        .ok();
     assert_eq!(by_kind.next_of("event").await["kind"], "plugin_changed");
 }
 
@@ -122,14 +177,23 @@ async fn other_tenants_are_not_heard() {
     amber.run("whispers", json!({})).await;
     let own = green.run("whispers", json!({})).await;
     let events = until(&mut socket, "task_completed", &own).await;
-    assert!(events.iter().all(|event| event["tenant"] == "green"), "{events:?}");
+    assert!(
+        events.iter().all(|event| event["tenant"] == "green"),
+        "{events:?}"
+    );
     let listed = green.items("/api/v1/events?limit=1000").await;
-    assert!(listed.iter().all(|event| event["tenant"] == "green"), "{listed:?}");
+    assert!(
+        listed.iter().all(|event| event["tenant"] == "green"),
+        "{listed:?}"
+    );
 }
 
 #[tokio::test]
 async fn who_reads_slowly_is_told_and_still_misses_nothing() {
-    let host = Host::with(&Options { config: "[api]\nws_buffer = 8\n".into(), ..Options::default() });
+    let host = Host::with(&Options {
+        config: "[api]\nws_buffer = 8\n".into(),
+        ..Options::default()
+    });
     let client = host.admin();
     let data = json!({"much": "x".repeat(100_000)}).to_string();
     let plugin = agent("shouts")
@@ -137,7 +201,9 @@ async fn who_reads_slowly_is_told_and_still_misses_nothing() {
         .does([Do::Repeat(200, Box::new(Do::publish("loud", data)))]);
     client.install(plugin.file()).await;
     let mut slow = Socket::signed_in(&host.url, client.token()).await;
-    let after = slow.subscribe(json!(["all"]), None).await["after"].as_u64().unwrap();
+    let after = slow.subscribe(json!(["all"]), None).await["after"]
+        .as_u64()
+        .unwrap();
     // More than any buffer holds, before the first is read. The host is not slowed by it.
     let task = client.run("shouts", json!({})).await;
     assert_eq!(task["status"], "succeeded", "{task}");
@@ -174,14 +240,20 @@ async fn nobody_listens_without_a_token() {
     let wrong = [("authorization", "Bearer mandate_wrong")];
     assert!(Socket::open(&host.url, &wrong).await.is_err());
     let right = format!("Bearer {}", host.admin().token());
-    let mut socket = Socket::open(&host.url, &[("authorization", &right)]).await.unwrap();
+    let mut socket = Socket::open(&host.url, &[("authorization", &right)])
+        .await
+        .unwrap();
     socket.subscribe(json!(["all"]), None).await;
 }
 
 #[tokio::test]
 async fn pages_of_other_origins_are_kept_out() {
     let host = HOST.host();
-    assert!(Socket::open(&host.url, &[("origin", "https://evil.example")]).await.is_err());
+    assert!(
+        Socket::open(&host.url, &[("origin", "https://evil.example")])
+            .await
+            .is_err()
+    );
     let own = host.url.clone();
     assert!(Socket::open(&host.url, &[("origin", &own)]).await.is_ok());
 }
@@ -213,8 +285,15 @@ async fn a_removed_token_opens_nothing() {
     let guest = host.principal("passing", "viewer", &[]).await;
     let mut socket = Socket::signed_in(&host.url, guest.token()).await;
     socket.subscribe(json!(["all"]), None).await;
-    host.admin().delete("/api/v1/tokens/passing").await.expect(204);
+    host.admin()
+        .delete("/api/v1/tokens/passing")
+        .await
+        .expect(204);
     let token = format!("Bearer {}", guest.token());
-    assert!(Socket::open(&host.url, &[("authorization", &token)]).await.is_err());
+    assert!(
+        Socket::open(&host.url, &[("authorization", &token)])
+            .await
+            .is_err()
+    );
     guest.get("/api/v1/events").await.expect(401);
 }

@@ -38,7 +38,9 @@ async fn holds_out(client: &Client) {
 }
 
 fn hostile_agent(id: &str, body: &str, limits: &str) -> Plugin {
-    agent(id).is(hostile::agent(body)).manifest(&format!("[limits]\n{limits}"))
+    agent(id)
+        .is(hostile::agent(body))
+        .manifest(&format!("[limits]\n{limits}"))
 }
 
 /// The task that this plugin fails, for a reason of this kind.
@@ -55,8 +57,15 @@ async fn fails(client: &Client, plugin: Plugin, id: &str, kind: &str) -> (Value,
 /// The plugin hits this limit, and the error says all that an operator needs.
 async fn hits(client: &Client, plugin: Plugin, id: &str, limit: &str, value: u64) -> Value {
     let (task, message) = fails(client, plugin, id, "limit").await;
-    assert!(message.contains(&format!("`{limit}` = {value}")), "{message}");
-    let help = if limit == "stack_bytes" { "less recursion" } else { "[limits] in plugin.toml" };
+    assert!(
+        message.contains(&format!("`{limit}` = {value}")),
+        "{message}"
+    );
+    let help = if limit == "stack_bytes" {
+        "less recursion"
+    } else {
+        "[limits] in plugin.toml"
+    };
     assert!(message.contains(help), "{message}");
     task
 }
@@ -64,7 +73,9 @@ async fn hits(client: &Client, plugin: Plugin, id: &str, limit: &str, value: u64
 #[tokio::test]
 async fn endless_loops_end_and_the_host_answers_meanwhile() {
     let (_turn, client) = turn().await;
-    client.install(hostile_agent("loops", hostile::LOOP, "time_ms = 3000").file()).await;
+    client
+        .install(hostile_agent("loops", hostile::LOOP, "time_ms = 3000").file())
+        .await;
     let mut loops = Vec::new();
     // More of them than there are cores.
     for _ in 0..4 {
@@ -78,7 +89,10 @@ async fn endless_loops_end_and_the_host_answers_meanwhile() {
     }
     assert_eq!(client.run("honest", json!({})).await["status"], "succeeded");
     let last = client.task(loops[3].as_str().unwrap()).await;
-    assert_eq!(last["status"], "running", "all this was answered while it looped");
+    assert_eq!(
+        last["status"], "running",
+        "all this was answered while it looped"
+    );
     for id in &loops {
         let task = client.ended(id.as_str().unwrap()).await;
         let message = task["error"]["message"].as_str().unwrap();
@@ -127,21 +141,36 @@ async fn an_argument_of_a_gibibyte_is_refused() {
 async fn a_million_log_lines_end_it() {
     let (_turn, client) = turn().await;
     let plugin = agent("chatters")
-        .does([Do::Repeat(1_000_000, Box::new(Do::Log("so much to say".into())))])
+        .does([Do::Repeat(
+            1_000_000,
+            Box::new(Do::Log("so much to say".into())),
+        )])
         .manifest("[limits]\nlog_bytes = 100000");
     let task = hits(&client, plugin, "chatters", "log_bytes", 100_000).await;
-    let path = format!("/api/v1/tasks/{}/logs?limit=1000", task["id"].as_str().unwrap());
+    let path = format!(
+        "/api/v1/tasks/{}/logs?limit=1000",
+        task["id"].as_str().unwrap()
+    );
     let lines = client.items(&path).await;
-    assert!(lines.len() == 1000, "the lines until then are kept: {}", lines.len());
+    assert!(
+        lines.len() == 1000,
+        "the lines until then are kept: {}",
+        lines.len()
+    );
 }
 
 #[tokio::test]
 async fn a_host_call_that_does_not_return_is_cut_off() {
     let (_turn, client) = turn().await;
-    let plugin = agent("sleeps").does([Do::Sleep(3_600_000)]).manifest("[limits]\ntime_ms = 400");
+    let plugin = agent("sleeps")
+        .does([Do::Sleep(3_600_000)])
+        .manifest("[limits]\ntime_ms = 400");
     let task = hits(&client, plugin, "sleeps", "time_ms", 400).await;
     let steps = client.steps(task["id"].as_str().unwrap()).await;
-    assert!(steps.iter().all(|step| step["function"] == "sleep"), "{steps:?}");
+    assert!(
+        steps.iter().all(|step| step["function"] == "sleep"),
+        "{steps:?}"
+    );
 }
 
 #[tokio::test]
@@ -155,7 +184,13 @@ async fn a_result_over_its_limit_is_refused() {
 #[tokio::test]
 async fn a_crash_is_told_with_where_it_was() {
     let (_turn, client) = turn().await;
-    let (_, message) = fails(&client, hostile_agent("traps", hostile::TRAP, ""), "traps", "trap").await;
+    let (_, message) = fails(
+        &client,
+        hostile_agent("traps", hostile::TRAP, ""),
+        "traps",
+        "trap",
+    )
+    .await;
     assert!(message.contains("unreachable"), "{message}");
     assert!(message.contains("divide_the_indivisible"), "{message}");
 }
@@ -174,7 +209,10 @@ async fn an_agent_that_lies_about_its_schema_fails() {
     let schema = json!({"type": "object", "required": ["sum"]});
     let plugin = agent("lies").output(schema.clone()).answers("{\"sun\": 1}");
     let (task, message) = fails(&client, plugin, "lies", "invalid_answer").await;
-    assert!(message.contains("its own schema") && message.contains("sum"), "{message}");
+    assert!(
+        message.contains("its own schema") && message.contains("sum"),
+        "{message}"
+    );
     assert_eq!(task["output"], Value::Null);
     let plugin = agent("babbles").output(schema).answers("no JSON at all");
     let (_, message) = fails(&client, plugin, "babbles", "invalid_answer").await;
@@ -184,18 +222,37 @@ async fn an_agent_that_lies_about_its_schema_fails() {
 #[tokio::test]
 async fn a_tool_that_lies_about_its_schema_fails_for_client_and_agent() {
     let (_turn, client) = turn().await;
-    let plugin = tool("fibs", "none").output(json!({"type": "integer"})).answers("\"five\"");
+    let plugin = tool("fibs", "none")
+        .output(json!({"type": "integer"}))
+        .answers("\"five\"");
     client.install(plugin.file()).await;
-    let problem = client.post("/api/v1/tools/fibs.it/call", &json!({})).await.expect(502);
-    assert!(problem["detail"].as_str().unwrap().contains("its own schema"), "{problem}");
+    let problem = client
+        .post("/api/v1/tools/fibs.it/call", &json!({}))
+        .await
+        .expect(502);
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("its own schema"),
+        "{problem}"
+    );
     let believer = agent("believes")
         .manifest("[capabilities.invoke]\ntools = [\"fibs.it\"]")
         .does([Do::tool("fibs.it", "{}")]);
     client.install(believer.file()).await;
     let task = client.run("believes", json!({})).await;
-    assert_eq!(task["status"], "succeeded", "a caller hears of it and goes on: {task}");
+    assert_eq!(
+        task["status"], "succeeded",
+        "a caller hears of it and goes on: {task}"
+    );
     let step = &client.steps(task["id"].as_str().unwrap()).await[0];
-    assert!(step["answer"]["error"].to_string().contains("its own schema"), "{step}");
+    assert!(
+        step["answer"]["error"]
+            .to_string()
+            .contains("its own schema"),
+        "{step}"
+    );
     holds_out(&client).await;
 }
 
@@ -214,8 +271,15 @@ async fn delegation_to_itself_is_refused() {
     let steps = client.steps(task["id"].as_str().unwrap()).await;
     assert_eq!(steps[0]["refused"], true, "{steps:?}");
     let answer = steps[0]["answer"].to_string();
-    assert!(answer.contains("a circle of delegation: narcissus → narcissus"), "{answer}");
-    assert_eq!(steps[1]["answer"]["ok"], json!([]), "what would be refused is not offered");
+    assert!(
+        answer.contains("a circle of delegation: narcissus → narcissus"),
+        "{answer}"
+    );
+    assert_eq!(
+        steps[1]["answer"]["ok"],
+        json!([]),
+        "what would be refused is not offered"
+    );
     holds_out(&client).await;
 }
 
@@ -231,7 +295,10 @@ async fn a_circle_through_another_is_refused() {
     let task = client.run("alfa", json!({})).await;
     assert_eq!(task["status"], "succeeded", "{task}");
     let steps = client.steps(task["id"].as_str().unwrap()).await;
-    let refused: Vec<_> = steps.iter().filter(|step| step["refused"] == true).collect();
+    let refused: Vec<_> = steps
+        .iter()
+        .filter(|step| step["refused"] == true)
+        .collect();
     assert_eq!(refused.len(), 1, "{steps:?}");
     let answer = refused[0]["answer"].to_string();
     assert!(answer.contains("alfa → bravo → alfa"), "{answer}");
@@ -246,8 +313,18 @@ async fn more_children_than_allowed_end_the_parent() {
         .manifest("[capabilities.invoke]\ntools = [\"trifle.*\"]\n[limits]\nchildren = 3")
         .does([Do::Repeat(100, Box::new(Do::tool("trifle.it", "{}")))]);
     let task = hits(&client, invokes, "invokes", "children", 3).await;
-    assert_eq!(client.steps(task["id"].as_str().unwrap()).await.iter().filter(|s| s["state"] == "answered").count(), 3);
-    let calls = (0..50).map(|_| ("trifle.it".to_owned(), "{}".to_owned())).collect();
+    assert_eq!(
+        client
+            .steps(task["id"].as_str().unwrap())
+            .await
+            .iter()
+            .filter(|s| s["state"] == "answered")
+            .count(),
+        3
+    );
+    let calls = (0..50)
+        .map(|_| ("trifle.it".to_owned(), "{}".to_owned()))
+        .collect();
     let at_once = agent("invokes-many")
         .manifest("[capabilities.invoke]\ntools = [\"trifle.*\"]\n[limits]\nchildren = 3")
         .does([Do::Tools(calls)]);
@@ -257,13 +334,21 @@ async fn more_children_than_allowed_end_the_parent() {
         .does([Do::Repeat(100, Box::new(Do::submit("honest", "{}")))]);
     let task = hits(&client, submits, "submits", "children", 3).await;
     let path = format!("/api/v1/tasks?parent={}", task["id"].as_str().unwrap());
-    assert_eq!(client.items(&path).await.len(), 3, "what was submitted before stays submitted");
+    assert_eq!(
+        client.items(&path).await.len(),
+        3,
+        "what was submitted before stays submitted"
+    );
 }
 
 #[tokio::test]
 async fn too_deep_a_tree_ends_where_it_is_too_deep() {
     let (_turn, client) = turn().await;
-    for (name, next) in [("first", "second"), ("second", "third"), ("third", "honest")] {
+    for (name, next) in [
+        ("first", "second"),
+        ("second", "third"),
+        ("third", "honest"),
+    ] {
         let plugin = agent(name)
             .manifest(&asks_for_agents(&format!("\"{next}\"")))
             .manifest("[limits]\ndepth = 2")
@@ -276,7 +361,13 @@ async fn too_deep_a_tree_ends_where_it_is_too_deep() {
     let deepest = &tree["invocations"][2];
     assert_eq!(deepest["plugin"], "third", "{tree}");
     assert_eq!(deepest["error"]["kind"], "limit", "{deepest}");
-    assert!(deepest["error"]["message"].as_str().unwrap().contains("`depth` = 2"), "{deepest}");
+    assert!(
+        deepest["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("`depth` = 2"),
+        "{deepest}"
+    );
     assert_eq!(tree["invocations"].as_array().unwrap().len(), 3);
     holds_out(&client).await;
 }
@@ -313,7 +404,10 @@ async fn too_many_steps_end_it() {
     let task = hits(&client, plugin, "steps", "steps", 25).await;
     assert_eq!(client.steps(task["id"].as_str().unwrap()).await.len(), 25);
     let plugin = agent("progresses")
-        .does([Do::Repeat(1_000, Box::new(Do::Progress(0.5, "half".into())))])
+        .does([Do::Repeat(
+            1_000,
+            Box::new(Do::Progress(0.5, "half".into())),
+        )])
         .manifest("[limits]\nsteps = 25");
     hits(&client, plugin, "progresses", "steps", 25).await;
 }
@@ -329,9 +423,75 @@ async fn too_long_a_journal_ends_it() {
 }
 
 #[tokio::test]
+async fn time_that_runs_out_in_the_middle_of_writing_leaves_a_whole_journal() {
+    let (_turn, client) = turn().await;
+    let data = json!({"some": "x".repeat(500)}).to_string();
+    let plugin = agent("scribbles")
+        .does([Do::Repeat(1_000_000, Box::new(Do::publish("word", data)))])
+        .manifest("[capabilities]\nevents = true\n[limits]\ntime_ms = 150\nsteps = 1000000\njournal_bytes = 1000000000");
+    client.install(plugin.file()).await;
+    // Each is cut off while it waits for the disk, most likely.
+    for _ in 0..6 {
+        let task = client.run("scribbles", json!({})).await;
+        let message = task["error"]["message"].as_str().unwrap();
+        assert!(message.contains("`time_ms` = 150"), "{task}");
+        let id = task["id"].as_str().unwrap();
+        let mut steps = 0;
+        for step in client.all(&format!("/api/v1/tasks/{id}/steps?")).await {
+            steps += 1;
+            assert_eq!(step["sequence"], steps, "{step}");
+        }
+        let path = format!("/api/v1/events?task={id}&kinds=scribbles.word&limit=1000");
+        let mut events = client.items(&path).await;
+        while events.len() % 1000 == 0 && !events.is_empty() {
+            let after = &events[events.len() - 1]["seq"];
+            let more = client.items(&format!("{path}&after={after}")).await;
+            if more.is_empty() {
+                break;
+            }
+            events.extend(more);
+        }
+        assert!(
+            steps > 0 && events.len() == steps,
+            "{} events, {steps} steps",
+            events.len()
+        );
+    }
+    holds_out(&client).await;
+}
+
+#[tokio::test]
+async fn a_caller_that_is_cut_off_takes_its_children_along() {
+    let (_turn, client) = turn().await;
+    client
+        .install(agent("dreams").does([Do::Sleep(60_000)]).file())
+        .await;
+    let plugin = agent("hurries")
+        .does([Do::agent("dreams", "{}")])
+        .manifest("[capabilities.invoke]\nagents = [\"dreams\"]\n[limits]\ntime_ms = 300");
+    let task = hits(&client, plugin, "hurries", "time_ms", 300).await;
+    let path = format!("/api/v1/executions/{}", task["execution"].as_str().unwrap());
+    let child = client.get(&path).await.ok()["invocations"][1].clone();
+    assert_eq!(child["status"], "cancelled", "{child}");
+    assert_eq!(child["error"]["message"], "its caller ended");
+    assert_eq!(child["steps"], 1, "{child}");
+    let path = format!(
+        "/api/v1/events?kinds=agent_completed&task={}",
+        task["id"].as_str().unwrap()
+    );
+    assert_eq!(
+        client.items(&path).await.len(),
+        2,
+        "both are told to have ended"
+    );
+}
+
+#[tokio::test]
 async fn no_more_of_a_plugin_run_at_once_than_it_may() {
     let (_turn, client) = turn().await;
-    let plugin = agent("queues").does([Do::Sleep(100)]).manifest("[limits]\nconcurrency = 2");
+    let plugin = agent("queues")
+        .does([Do::Sleep(100)])
+        .manifest("[limits]\nconcurrency = 2");
     client.install(plugin.file()).await;
     for _ in 0..8 {
         client.submit(&json!({"kind": "queues"})).await;
@@ -372,7 +532,10 @@ async fn a_compile_bomb_is_refused_and_the_host_answers_meanwhile() {
         assert_eq!(client.run("honest", json!({})).await["status"], "succeeded");
         answered += 1;
     }
-    assert!(answered > 3, "only {answered} answers while the bomb was compiled");
+    assert!(
+        answered > 3,
+        "only {answered} answers while the bomb was compiled"
+    );
     let problem = installing.await.unwrap().expect(422);
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("time") && detail.contains('2'), "{detail}");

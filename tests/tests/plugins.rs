@@ -35,28 +35,45 @@ async fn begun(client: &Client, kind: &str) -> Value {
 #[tokio::test]
 async fn what_runs_stays_with_its_version() {
     let client = HOST.host().admin();
-    let installed = client.upload("?accept=true", version("turns", "1.0.0").file()).await;
+    let installed = client
+        .upload("?accept=true", version("turns", "1.0.0").file())
+        .await;
     assert_eq!(installed.header("location"), "/api/v1/plugins/turns");
     let one = installed.expect(201);
     let old = begun(&client, "turns").await;
-    let two = client.upload("?accept=true", version("turns", "2.0.0").file()).await.expect(200);
+    let two = client
+        .upload("?accept=true", version("turns", "2.0.0").file())
+        .await
+        .expect(200);
     assert_eq!(two["version"], "2.0.0");
     assert_eq!(two["previous"], one["digest"]);
     let new = client.submit(&json!({"kind": "turns"})).await;
     assert_eq!(client.ended(id(&old)).await["output"], "1.0.0");
     assert_eq!(client.ended(id(&new)).await["output"], "2.0.0");
     let running = begun(&client, "turns").await;
-    let back = client.post("/api/v1/plugins/turns/rollback", &json!({})).await.expect(200);
-    assert_eq!((&back["version"], &back["digest"]), (&json!("1.0.0"), &one["digest"]));
+    let back = client
+        .post("/api/v1/plugins/turns/rollback", &json!({}))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&back["version"], &back["digest"]),
+        (&json!("1.0.0"), &one["digest"])
+    );
     assert_eq!(client.ended(id(&running)).await["output"], "2.0.0");
     assert_eq!(client.run("turns", json!({})).await["output"], "1.0.0");
     // Back and forth.
-    let forth = client.post("/api/v1/plugins/turns/rollback", &json!({})).await.expect(200);
+    let forth = client
+        .post("/api/v1/plugins/turns/rollback", &json!({}))
+        .await
+        .expect(200);
     assert_eq!(forth["version"], "2.0.0");
     for (task, digest) in [(&old, &one["digest"]), (&new, &two["digest"])] {
         let task = client.task(id(task)).await;
         let path = format!("/api/v1/executions/{}", task["execution"].as_str().unwrap());
-        assert_eq!(&client.get(&path).await.ok()["invocations"][0]["digest"], digest);
+        assert_eq!(
+            &client.get(&path).await.ok()["invocations"][0]["digest"],
+            digest
+        );
     }
 }
 
@@ -65,19 +82,36 @@ async fn removing_stops_new_work_and_lets_go_on_what_runs() {
     let client = HOST.host().admin();
     client.install(version("leaves", "1.0.0").file()).await;
     let running = begun(&client, "leaves").await;
-    let held = client.submit(&json!({"kind": "leaves", "execute": false})).await;
+    let held = client
+        .submit(&json!({"kind": "leaves", "execute": false}))
+        .await;
     client.delete("/api/v1/plugins/leaves").await.expect(204);
     client.get("/api/v1/plugins/leaves").await.expect(404);
     client.get("/api/v1/agents/leaves").await.expect(404);
-    let problem = client.post("/api/v1/tasks", &json!({"kind": "leaves"})).await.expect(422);
+    let problem = client
+        .post("/api/v1/tasks", &json!({"kind": "leaves"}))
+        .await
+        .expect(422);
     assert_eq!(problem["fields"][0]["field"], "/kind", "{problem}");
     assert_eq!(client.ended(id(&running)).await["output"], "1.0.0");
-    client.post(&format!("/api/v1/tasks/{}/execute", id(&held)), &json!({})).await.ok();
+    client
+        .post(&format!("/api/v1/tasks/{}/execute", id(&held)), &json!({}))
+        .await
+        .ok();
     let task = client.ended(id(&held)).await;
     assert_eq!(task["status"], "failed");
-    assert!(task["error"]["message"].as_str().unwrap().contains("not installed"), "{task}");
+    assert!(
+        task["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("not installed"),
+        "{task}"
+    );
     client.delete("/api/v1/plugins/leaves").await.expect(404);
-    client.post("/api/v1/plugins/leaves/rollback", &json!({})).await.expect(404);
+    client
+        .post("/api/v1/plugins/leaves/rollback", &json!({}))
+        .await
+        .expect(404);
 }
 
 #[tokio::test]
@@ -85,13 +119,22 @@ async fn quarantine_takes_no_new_work_until_it_is_lifted() {
     let client = HOST.host().admin();
     client.install(version("rests", "1.0.0").file()).await;
     let running = begun(&client, "rests").await;
-    let quarantined = client.post("/api/v1/plugins/rests/quarantine", &json!({})).await.ok();
+    let quarantined = client
+        .post("/api/v1/plugins/rests/quarantine", &json!({}))
+        .await
+        .ok();
     assert_eq!(quarantined["status"], "quarantined");
     let named = json!({"kind": "rests", "assigned_agents": ["rests"]});
     let problem = client.post("/api/v1/tasks", &named).await.expect(409);
-    assert!(problem["detail"].as_str().unwrap().contains("quarantined"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("quarantined"),
+        "{problem}"
+    );
     assert_eq!(client.ended(id(&running)).await["status"], "succeeded");
-    client.post("/api/v1/plugins/rests/activate", &json!({})).await.ok();
+    client
+        .post("/api/v1/plugins/rests/activate", &json!({}))
+        .await
+        .ok();
     assert_eq!(client.run("rests", json!({})).await["status"], "succeeded");
 }
 
@@ -101,20 +144,47 @@ async fn one_file_can_be_installed_under_several_names_with_settings_of_their_ow
     let plugin = tool("greeter", "none").manifest(
         "[settings]\ntype = \"object\"\nrequired = [\"greeting\"]\nadditionalProperties = false\n[settings.properties.greeting]\ntype = \"string\"\n",
     );
-    let problem = client.upload("?accept=true", plugin.file()).await.expect(422);
-    assert!(problem["detail"].as_str().unwrap().contains("greeting"), "{problem}");
+    let problem = client
+        .upload("?accept=true", plugin.file())
+        .await
+        .expect(422);
+    assert!(
+        problem["detail"].as_str().unwrap().contains("greeting"),
+        "{problem}"
+    );
     client.get("/api/v1/plugins/greeter").await.expect(404);
     for (name, greeting) in [("polite", "Good%20day"), ("casual", "Hi")] {
-        let query = format!("?accept=true&name={name}&settings=%7B%22greeting%22:%22{greeting}%22%7D");
+        let query =
+            format!("?accept=true&name={name}&settings=%7B%22greeting%22:%22{greeting}%22%7D");
         client.upload(&query, plugin.file()).await.expect(201);
-        client.post(&format!("/api/v1/tools/{name}.it/call"), &json!({})).await.ok();
+        client
+            .post(&format!("/api/v1/tools/{name}.it/call"), &json!({}))
+            .await
+            .ok();
     }
-    assert_eq!(client.get("/api/v1/plugins/polite").await.ok()["settings"], json!({"greeting": "Good day"}));
-    client.put("/api/v1/plugins/casual/settings", &json!({"greeting": 5})).await.expect(422);
-    client.put("/api/v1/plugins/casual/settings", &json!({"greeting": "Hey"})).await.ok();
-    assert_eq!(client.get("/api/v1/plugins/casual").await.ok()["settings"], json!({"greeting": "Hey"}));
-    let (polite, casual) =
-        (client.get("/api/v1/plugins/polite").await.ok(), client.get("/api/v1/plugins/casual").await.ok());
+    assert_eq!(
+        client.get("/api/v1/plugins/polite").await.ok()["settings"],
+        json!({"greeting": "Good day"})
+    );
+    client
+        .put("/api/v1/plugins/casual/settings", &json!({"greeting": 5}))
+        .await
+        .expect(422);
+    client
+        .put(
+            "/api/v1/plugins/casual/settings",
+            &json!({"greeting": "Hey"}),
+        )
+        .await
+        .ok();
+    assert_eq!(
+        client.get("/api/v1/plugins/casual").await.ok()["settings"],
+        json!({"greeting": "Hey"})
+    );
+    let (polite, casual) = (
+        client.get("/api/v1/plugins/polite").await.ok(),
+        client.get("/api/v1/plugins/casual").await.ok(),
+    );
     assert_eq!(polite["digest"], casual["digest"]);
 }
 
@@ -123,10 +193,18 @@ async fn an_upgrade_does_not_grant_what_the_operator_did_not() {
     let client = HOST.host().admin();
     let installed = client.upload("", agent("grows").file()).await.expect(201);
     assert_eq!(installed["not_granted"], json!([]));
-    let more = agent("grows").version("0.2.0").manifest("[capabilities]\nevents = true");
-    let upgraded = client.upload("", more.does([Do::publish("more", "{}")]).file()).await.expect(200);
+    let more = agent("grows")
+        .version("0.2.0")
+        .manifest("[capabilities]\nevents = true");
+    let upgraded = client
+        .upload("", more.does([Do::publish("more", "{}")]).file())
+        .await
+        .expect(200);
     assert_eq!(upgraded["not_granted"], json!(["publishing events"]));
-    assert_eq!(upgraded["grant"]["capabilities"], installed["grant"]["capabilities"]);
+    assert_eq!(
+        upgraded["grant"]["capabilities"],
+        installed["grant"]["capabilities"]
+    );
     let task = client.run("grows", json!({})).await;
     assert_eq!(client.steps(id(&task)).await[0]["refused"], true);
 }
@@ -138,13 +216,25 @@ async fn a_collection_has_one_owner() {
         agent(id).manifest("[records.treasure]\nid = \"T-{6}\"\nschema = { type = \"object\" }\n[routes]\ntreasure = { collection = \"treasure\" }")
     };
     client.install(owns("pirate").file()).await;
-    let problem = client.upload("?accept=true", owns("thief").file()).await.expect(409);
-    assert!(problem["detail"].as_str().unwrap().contains("`pirate`"), "{problem}");
+    let problem = client
+        .upload("?accept=true", owns("thief").file())
+        .await
+        .expect(409);
+    assert!(
+        problem["detail"].as_str().unwrap().contains("`pirate`"),
+        "{problem}"
+    );
     client.get("/api/v1/plugins/thief").await.expect(404);
-    assert_eq!(client.get("/api/v1/records").await.ok()["items"][0]["owner"], "pirate");
+    assert_eq!(
+        client.get("/api/v1/records").await.ok()["items"][0]["owner"],
+        "pirate"
+    );
     client.delete("/api/v1/plugins/pirate").await.expect(204);
     client.install(owns("thief").file()).await;
-    client.post("/api/v1/treasure", &json!({})).await.expect(201);
+    client
+        .post("/api/v1/treasure", &json!({}))
+        .await
+        .expect(201);
 }
 
 #[tokio::test]
@@ -154,13 +244,19 @@ async fn what_is_installed_is_there_after_a_restart() {
     client.install(version("stays", "1.0.0").file()).await;
     client.install(version("stays", "2.0.0").file()).await;
     client.install(tool("helps", "none").file()).await;
-    client.post("/api/v1/plugins/helps/quarantine", &json!({})).await.ok();
+    client
+        .post("/api/v1/plugins/helps/quarantine", &json!({}))
+        .await
+        .ok();
     let before = client.items("/api/v1/plugins").await;
     let host = Host::over(host.stop(), &Options::default());
     let client = host.admin();
     assert_eq!(client.items("/api/v1/plugins").await, before);
     assert_eq!(client.run("stays", json!({})).await["output"], "2.0.0");
-    client.post("/api/v1/plugins/stays/rollback", &json!({})).await.expect(200);
+    client
+        .post("/api/v1/plugins/stays/rollback", &json!({}))
+        .await
+        .expect(200);
     assert_eq!(client.run("stays", json!({})).await["output"], "1.0.0");
 }
 
@@ -168,17 +264,31 @@ async fn what_is_installed_is_there_after_a_restart() {
 async fn agents_and_tools_are_listed_with_their_schemas() {
     let client = HOST.host().admin();
     let schema = json!({"type": "object", "required": ["question"]});
-    client.install(agent("oracle").input(schema.clone()).file()).await;
-    client.install(tool("abacus", "none").input(schema.clone()).file()).await;
+    client
+        .install(agent("oracle").input(schema.clone()).file())
+        .await;
+    client
+        .install(tool("abacus", "none").input(schema.clone()).file())
+        .await;
     let oracle = client.get("/api/v1/agents/oracle").await.ok();
     assert_eq!(oracle["input"], schema, "{oracle}");
     assert_eq!(oracle["kinds"], json!(["oracle"]));
     let abacus = client.get("/api/v1/tools/abacus.it").await.ok();
-    assert_eq!((&abacus["arguments"], &abacus["effects"]), (&schema, &json!("none")));
-    let names = |items: Vec<Value>| -> Vec<Value> { items.iter().map(|i| i["name"].clone()).collect() };
+    assert_eq!(
+        (&abacus["arguments"], &abacus["effects"]),
+        (&schema, &json!("none"))
+    );
+    let names =
+        |items: Vec<Value>| -> Vec<Value> { items.iter().map(|i| i["name"].clone()).collect() };
     assert!(names(client.items("/api/v1/agents").await).contains(&json!("oracle")));
     assert!(names(client.items("/api/v1/tools").await).contains(&json!("abacus.it")));
-    client.post("/api/v1/tools/abacus.it/call", &json!({})).await.expect(422);
-    let answer = client.post("/api/v1/tools/abacus.it/call", &json!({"question": 6})).await.ok();
+    client
+        .post("/api/v1/tools/abacus.it/call", &json!({}))
+        .await
+        .expect(422);
+    let answer = client
+        .post("/api/v1/tools/abacus.it/call", &json!({"question": 6}))
+        .await
+        .ok();
     assert_eq!(answer["result"], json!({"question": 6}));
 }

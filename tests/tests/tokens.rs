@@ -24,7 +24,10 @@ async fn a_token_is_shown_once_and_counts_until_it_is_removed() {
     assert!(token.starts_with("mandate_") && token.len() > 40);
     let alice = Client::new(&host.url, Some(token));
     let who = alice.get("/api/v1/whoami").await.ok();
-    assert_eq!((&who["name"], &who["role"]), (&json!("alice"), &json!("client")));
+    assert_eq!(
+        (&who["name"], &who["role"]),
+        (&json!("alice"), &json!("client"))
+    );
     assert_eq!(who["tenants"], json!(["acme", "default"]));
     assert_eq!(who["all_tenants"], false);
     let listed = admin.get("/api/v1/tokens").await;
@@ -44,7 +47,10 @@ async fn each_role_may_what_it_is_for() {
     host.admin().install(agent("works").file()).await;
     let mut clients = Vec::new();
     for role in ["viewer", "client", "approver", "operator", "admin"] {
-        clients.push(host.principal(&format!("a-{role}"), role, &["default"]).await);
+        clients.push(
+            host.principal(&format!("a-{role}"), role, &["default"])
+                .await,
+        );
     }
     let statuses = async |path: &str, body: Option<Value>| -> Vec<bool> {
         let mut allowed = Vec::new();
@@ -61,13 +67,28 @@ async fn each_role_may_what_it_is_for() {
     assert_eq!(statuses("/api/v1/tasks", None).await, [yes; 5]);
     assert_eq!(statuses("/api/v1/plugins", None).await, [yes; 5]);
     let task = json!({"kind": "works"});
-    assert_eq!(statuses("/api/v1/tasks", Some(task)).await, [no, yes, yes, yes, yes]);
+    assert_eq!(
+        statuses("/api/v1/tasks", Some(task)).await,
+        [no, yes, yes, yes, yes]
+    );
     let quarantine = "/api/v1/plugins/works/activate";
-    assert_eq!(statuses(quarantine, Some(json!({}))).await, [no, no, no, yes, yes]);
-    assert_eq!(statuses("/api/v1/tokens", None).await, [no, no, no, no, yes]);
-    let problem = clients[0].post("/api/v1/tasks", &json!({"kind": "works"})).await.expect(403);
+    assert_eq!(
+        statuses(quarantine, Some(json!({}))).await,
+        [no, no, no, yes, yes]
+    );
+    assert_eq!(
+        statuses("/api/v1/tokens", None).await,
+        [no, no, no, no, yes]
+    );
+    let problem = clients[0]
+        .post("/api/v1/tasks", &json!({"kind": "works"}))
+        .await
+        .expect(403);
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("client") && detail.contains("viewer"), "{detail}");
+    assert!(
+        detail.contains("client") && detail.contains("viewer"),
+        "{detail}"
+    );
 }
 
 #[tokio::test]
@@ -79,22 +100,48 @@ async fn what_belongs_to_another_tenant_does_not_exist() {
     let south = host.principal("south", "operator", &["south"]).await;
     let task = north.run("serves", json!({})).await;
     assert_eq!(task["tenant"], "north");
-    let (id, execution) = (task["id"].as_str().unwrap(), task["execution"].as_str().unwrap());
+    let (id, execution) = (
+        task["id"].as_str().unwrap(),
+        task["execution"].as_str().unwrap(),
+    );
     for path in ["", "/steps", "/logs", "/progress", "/executions"] {
         north.get(&format!("/api/v1/tasks/{id}{path}")).await.ok();
-        south.get(&format!("/api/v1/tasks/{id}{path}")).await.expect(404);
+        south
+            .get(&format!("/api/v1/tasks/{id}{path}"))
+            .await
+            .expect(404);
     }
-    south.post(&format!("/api/v1/tasks/{id}/cancel"), &json!({})).await.expect(404);
-    south.post(&format!("/api/v1/tasks/{id}/execute"), &json!({})).await.expect(404);
-    south.get(&format!("/api/v1/executions/{execution}")).await.expect(404);
+    south
+        .post(&format!("/api/v1/tasks/{id}/cancel"), &json!({}))
+        .await
+        .expect(404);
+    south
+        .post(&format!("/api/v1/tasks/{id}/execute"), &json!({}))
+        .await
+        .expect(404);
+    south
+        .get(&format!("/api/v1/executions/{execution}"))
+        .await
+        .expect(404);
     assert!(south.items("/api/v1/tasks").await.is_empty());
     south.get("/api/v1/tasks?tenant=north").await.expect(404);
-    south.post("/api/v1/tasks", &json!({"kind": "serves", "tenant": "north"})).await.expect(404);
+    south
+        .post(
+            "/api/v1/tasks",
+            &json!({"kind": "serves", "tenant": "north"}),
+        )
+        .await
+        .expect(404);
     // The same answer as for what nobody has.
     let unknown = format!("/api/v1/tasks/task-{}", "0".repeat(26));
-    let (theirs, nobodys) =
-        (south.get(&format!("/api/v1/tasks/{id}")).await, south.get(&unknown).await);
-    assert_eq!(theirs.text.replace(id, "?"), nobodys.text.replace(&unknown[14..], "?"));
+    let (theirs, nobodys) = (
+        south.get(&format!("/api/v1/tasks/{id}")).await,
+        south.get(&unknown).await,
+    );
+    assert_eq!(
+        theirs.text.replace(id, "?"),
+        nobodys.text.replace(&unknown[14..], "?")
+    );
     assert_eq!(admin.get(&format!("/api/v1/tasks/{id}")).await.status, 200);
 }
 
@@ -109,7 +156,9 @@ async fn a_token_ends_when_it_was_said_to() {
     let made = admin.post("/api/v1/tokens", &body).await.expect(201);
     let brief = Client::new(&host.url, made["token"].as_str());
     brief.get("/api/v1/whoami").await.ok();
-    admin.until(|| async { (brief.get("/api/v1/whoami").await.status == 401).then_some(()) }).await;
+    admin
+        .until(|| async { (brief.get("/api/v1/whoami").await.status == 401).then_some(()) })
+        .await;
 }
 
 #[tokio::test]
@@ -117,7 +166,13 @@ async fn the_last_administrator_stays() {
     let host = Host::start();
     let admin = host.admin();
     let problem = admin.delete("/api/v1/tokens/admin").await.expect(409);
-    assert!(problem["detail"].as_str().unwrap().contains("last administrator"), "{problem}");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("last administrator"),
+        "{problem}"
+    );
     let second = host.principal("second", "admin", &[]).await;
     admin.delete("/api/v1/tokens/admin").await.expect(204);
     admin.get("/api/v1/whoami").await.expect(401);
@@ -129,7 +184,10 @@ async fn the_administrators_token_is_for_the_hosts_user_only() {
     use std::os::unix::fs::PermissionsExt;
     let host = HOST.host();
     for file in ["admin.token", "host.key"] {
-        let mode = std::fs::metadata(host.data.path().join(file)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(host.data.path().join(file))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
     let database = std::fs::read(host.data.path().join("mandate.db")).unwrap();

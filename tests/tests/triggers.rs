@@ -46,7 +46,10 @@ async fn an_event_starts_one_task_even_over_a_restart() {
     let host = Host::start();
     let client = host.admin();
     client.install(watched(ON_CREATED).file()).await;
-    client.post("/api/v1/records/alarms?id=A-1", &json!({"loud": true})).await.expect(201);
+    client
+        .post("/api/v1/records/alarms?id=A-1", &json!({"loud": true}))
+        .await
+        .expect(201);
     let tasks = triggered(&client, 1).await;
     let task = &tasks[0];
     let events = client.items("/api/v1/events?kinds=record_changed").await;
@@ -57,19 +60,35 @@ async fn an_event_starts_one_task_even_over_a_restart() {
     assert_eq!(task["tenant"], "default");
     // What the trigger does not speak of starts nothing.
     let change = client.request(reqwest::Method::PUT, "/api/v1/records/alarms/A-1");
-    client.send(change.header("if-match", "\"1\"").json(&json!({"loud": false}))).await.ok();
+    client
+        .send(
+            change
+                .header("if-match", "\"1\"")
+                .json(&json!({"loud": false})),
+        )
+        .await
+        .ok();
     for n in 2..=20 {
-        client.post(&format!("/api/v1/records/alarms?id=A-{n}"), &json!({})).await.expect(201);
+        client
+            .post(&format!("/api/v1/records/alarms?id=A-{n}"), &json!({}))
+            .await
+            .expect(201);
     }
     // Some of these may have started and some not: after the crash each is there once.
     let host = Host::over(host.kill(), &Options::default());
     let client = host.admin();
     let tasks = triggered(&client, 20).await;
-    let mut subjects: Vec<&str> = tasks.iter().map(|t| t["subject"].as_str().unwrap()).collect();
+    let mut subjects: Vec<&str> = tasks
+        .iter()
+        .map(|t| t["subject"].as_str().unwrap())
+        .collect();
     subjects.sort_unstable();
     subjects.dedup();
     assert_eq!((subjects.len(), tasks.len()), (20, 20), "each once");
-    client.post("/api/v1/records/alarms?id=A-21", &json!({})).await.expect(201);
+    client
+        .post("/api/v1/records/alarms?id=A-21", &json!({}))
+        .await
+        .expect(201);
     assert_eq!(triggered(&client, 21).await.len(), 21);
 }
 
@@ -77,11 +96,15 @@ async fn an_event_starts_one_task_even_over_a_restart() {
 async fn a_trigger_that_wakes_itself_comes_to_an_end() {
     let host = Host::start();
     let client = host.admin();
-    let trigger = "[[triggers.event]]\non = \"watches.rang\"\nkind = \"watches\"\ntitle = \"Answer\"\n";
-    client.install(watched(trigger).does([Do::publish("rang", "{}")]).file()).await;
+    let trigger =
+        "[[triggers.event]]\non = \"watches.rang\"\nkind = \"watches\"\ntitle = \"Answer\"\n";
+    client
+        .install(watched(trigger).does([Do::publish("rang", "{}")]).file())
+        .await;
     let first = client.run("watches", json!({})).await;
     let refused = host.logged(|line| {
-        line.contains("a trigger could not start its task").then(|| line.to_owned())
+        line.contains("a trigger could not start its task")
+            .then(|| line.to_owned())
     });
     assert!(refused.unwrap().contains("longer than 16"));
     let tasks = triggered(&client, 17).await;
@@ -94,10 +117,22 @@ async fn a_quarantined_agent_is_not_woken() {
     let host = Host::start();
     let client = host.admin();
     client.install(watched(ON_CREATED).file()).await;
-    client.post("/api/v1/plugins/watches/quarantine", &json!({})).await.ok();
-    client.post("/api/v1/records/alarms?id=A-1", &json!({})).await.expect(201);
-    client.post("/api/v1/plugins/watches/activate", &json!({})).await.ok();
-    client.post("/api/v1/records/alarms?id=A-2", &json!({})).await.expect(201);
+    client
+        .post("/api/v1/plugins/watches/quarantine", &json!({}))
+        .await
+        .ok();
+    client
+        .post("/api/v1/records/alarms?id=A-1", &json!({}))
+        .await
+        .expect(201);
+    client
+        .post("/api/v1/plugins/watches/activate", &json!({}))
+        .await
+        .ok();
+    client
+        .post("/api/v1/records/alarms?id=A-2", &json!({}))
+        .await
+        .expect(201);
     let tasks = triggered(&client, 1).await;
     assert_eq!(tasks[0]["subject"], "alarms/A-2");
 }
@@ -111,7 +146,11 @@ async fn a_schedule_ticks_and_what_was_missed_is_one() {
     let tasks = triggered(&client, 1).await;
     assert_eq!(tasks[0]["trigger"], "schedule:watches/schedule/0");
     assert_eq!(tasks[0]["input"], json!({"round": 1}));
-    assert!(tasks[0]["expires_at"].is_string(), "kept briefly: {}", tasks[0]);
+    assert!(
+        tasks[0]["expires_at"].is_string(),
+        "kept briefly: {}",
+        tasks[0]
+    );
     let before = tasks.len();
     let data = host.stop();
     // Two ticks and a half pass while nobody is there: the time itself is what is tested.
