@@ -102,6 +102,8 @@ impl Kernel {
     }
 
     /// Goes on with an execution that this or another host left unfinished, by replaying it.
+    /// What is to be committed with the start is committed with the taking of its lease: if it
+    /// conflicts, nothing runs.
     ///
     /// # Errors
     /// [`Halted`] when it cannot go on here; it is then still unfinished.
@@ -111,21 +113,24 @@ impl Kernel {
         execution: Execution,
     ) -> Result<RunEnd, Halted> {
         let epoch = execution.lease_epoch.saturating_add(1);
-        let take = Write::TakeExecution {
+        let mut take = vec![Write::TakeExecution {
             id: execution.id.clone(),
             epoch,
-        };
-        self.store().commit(None, vec![take]).await?;
+        }];
+        take.extend(run.with_start);
+        self.store().commit(None, take).await?;
         let tree = self.tree(
             &run.task,
             execution.id.clone(),
             epoch,
             true,
             run.stop,
-            run.with_start,
+            Vec::new(),
         );
+        let known = self.store().invocations(&tree.execution).await?;
+        tree.remember(&known);
         // What is not replayed has its cost on record; the rest is counted as it is replayed.
-        for ended in self.store().invocations(&tree.execution).await? {
+        for ended in known {
             if ended.ended_at.is_some() {
                 tree.add_cost(ended.cost_micro_usd.0);
             }

@@ -153,6 +153,12 @@ async fn resume(
     call: Call,
     known: Invocation,
 ) -> Result<ReportResult, Halted> {
+    if known.ended_at.is_some()
+        && let Some(caller) = &call.lineage
+    {
+        // It is counted itself already; it is not run again to count those below it.
+        caller.count_again(tree.with_those_below(&known.id).saturating_sub(1));
+    }
     match known.status {
         InvocationStatus::Succeeded => {
             let report = known

@@ -10,6 +10,7 @@ use mandate_runtime::{Runtime, RuntimeError};
 use mandate_store::{SharedStore, StoreError};
 use mandate_types::Digest;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 /// Why the host cannot start.
@@ -55,6 +56,8 @@ pub struct Kernel {
     trust: TrustPolicy,
     catalogue: RwLock<Arc<Catalogue>>,
     loaded: Mutex<HashMap<Digest, Weak<Loaded>>>,
+    /// Whether there is too much to do already for guests to submit more.
+    crowded: AtomicBool,
     /// Held by whoever replaces the catalogue.
     pub(crate) changing: tokio::sync::Mutex<()>,
 }
@@ -75,6 +78,7 @@ impl Kernel {
             trust: settings.trust,
             catalogue: RwLock::default(),
             loaded: Mutex::default(),
+            crowded: AtomicBool::new(false),
             changing: tokio::sync::Mutex::new(()),
         });
         let mut plugins = BTreeMap::new();
@@ -123,6 +127,16 @@ impl Kernel {
     /// Which plugin files may be installed.
     pub(crate) fn trust(&self) -> &TrustPolicy {
         &self.trust
+    }
+
+    /// Lets guests submit tasks, or not: whoever runs tasks knows how many wait.
+    pub fn set_room(&self, room: bool) {
+        self.crowded.store(!room, Ordering::Relaxed);
+    }
+
+    /// Whether guests may submit tasks.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.crowded.load(Ordering::Relaxed)
     }
 
     /// What is active now.

@@ -79,10 +79,12 @@ impl Guest {
                 return Err(self.halt(self.diverged(&recorded, C::INTERFACE, C::FUNCTION)));
             }
             if let Some(answer) = recorded.answer {
-                if recorded.child.is_some() || (C::SUBMITS && answer.get("ok").is_some()) {
-                    // Counted as it was then; that it was allowed is on record.
-                    let _ = self.scope.lineage.admit_child();
-                }
+                // Counted as it was then, with all that was below; that it was allowed is on record.
+                let children = match &recorded.child {
+                    Some(child) => self.scope.tree.with_those_below(child),
+                    None => u64::from(C::SUBMITS && answer.get("ok").is_some()),
+                };
+                self.scope.lineage.count_again(children);
                 // Money counts over the whole life of an execution.
                 self.scope.tree.add_cost(recorded.cost_micro_usd.0);
                 self.cost = self.cost.plus(recorded.cost_micro_usd);

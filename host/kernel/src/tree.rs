@@ -3,14 +3,15 @@
 
 use mandate_runtime::Stop;
 use mandate_store::{
-    CommitError, Committed, Lease, SharedStore, Step, StepAnswer, StoreError, Write,
+    CommitError, Committed, Invocation, Lease, SharedStore, Step, StepAnswer, StoreError, Write,
 };
 use mandate_types::{
-    ExecutionId, GuestKind, LimitHit, LimitName, PluginName, PrincipalName, StepState, Subject,
-    TaskId, TenantId,
+    ExecutionId, GuestKind, InvocationId, LimitHit, LimitName, PluginName, PrincipalName,
+    StepState, Subject, TaskId, TenantId,
 };
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -113,6 +114,7 @@ pub struct Tree {
     pub stop: Stop,
     lease: Lease,
     cost: AtomicI64,
+    known: OnceLock<HashMap<InvocationId, u64>>,
     buffer: Arc<Mutex<Buffer>>,
     abandoned: std::sync::Mutex<Vec<Write>>,
     store: SharedStore,
@@ -160,6 +162,7 @@ impl Tree {
             resumed: start.resumed,
             stop: start.stop,
             cost: AtomicI64::new(0),
+            known: OnceLock::new(),
             buffer: Arc::new(Mutex::new(Buffer {
                 writes,
                 flushed: None,
@@ -168,6 +171,19 @@ impl Tree {
             abandoned: std::sync::Mutex::default(),
             store,
         }
+    }
+
+    /// Remembers the invocations that the journal of a resumed execution holds.
+    pub fn remember(&self, known: &[Invocation]) {
+        // A tree is resumed once.
+        let _ = self.known.set(sizes(known));
+    }
+
+    /// How many invocations the journal held of `id` and those below it; none if it was never
+    /// begun.
+    pub fn with_those_below(&self, id: &InvocationId) -> u64 {
+        let known = self.known.get().and_then(|known| known.get(id));
+        known.copied().unwrap_or(0)
     }
 
     /// What model calls of this execution cost, in micro-dollars.
@@ -320,6 +336,25 @@ fn broke_off(lost: &tokio::task::JoinError) -> StoreError {
     StoreError::Unavailable(format!("a commit broke off: {lost}"))
 }
 
+/// Each invocation, with how many there are of it and below it.
+fn sizes(known: &[Invocation]) -> HashMap<InvocationId, u64> {
+    let parents: HashMap<_, _> = known
+        .iter()
+        .map(|invocation| (&invocation.id, invocation.parent.as_ref()))
+        .collect();
+    let mut sizes: HashMap<InvocationId, u64> = HashMap::new();
+    for invocation in known {
+        let mut above = Some(&invocation.id);
+        // No chain is longer than there are invocations, whatever the rows say.
+        for _ in 0..=known.len() {
+            let Some(id) = above else { break };
+            *sizes.entry(id.clone()).or_default() += 1;
+            above = parents.get(id).copied().flatten();
+        }
+    }
+    sizes
+}
+
 fn is_for(step: &Step, answer: &StepAnswer) -> bool {
     step.sequence == answer.sequence
         && step.index == answer.index
@@ -363,6 +398,13 @@ impl Lineage {
         std::iter::successors(Some(self), |lineage| lineage.parent.as_deref())
     }
 
+    /// Counts again what was counted before the execution went on here.
+    pub fn count_again(&self, children: u64) {
+        for lineage in self.upwards() {
+            lineage.children.fetch_add(children, Ordering::Relaxed);
+        }
+    }
+
     /// Counts one more invocation below this one and all above it.
     ///
     /// # Errors
@@ -404,8 +446,8 @@ impl Lineage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mandate_store::{Ending, Invocation};
-    use mandate_types::{Digest, InvocationId, InvocationStatus, Limits, MicroUsd, Timestamp};
+    use mandate_store::Ending;
+    use mandate_types::{Digest, InvocationStatus, Limits, MicroUsd, Timestamp};
 
     fn invocation() -> Invocation {
         Invocation {
@@ -478,6 +520,29 @@ mod tests {
             ..ended
         };
         assert_eq!(*first.as_ref(), expected);
+    }
+
+    #[test]
+    fn children_count_for_all_above_them_also_after_a_restart() {
+        let (root, mut child, mut grandchild) = (invocation(), invocation(), invocation());
+        child.parent = Some(root.id.clone());
+        grandchild.parent = Some(child.id.clone());
+        let sizes = sizes(&[root.clone(), child.clone(), grandchild.clone()]);
+        assert_eq!(sizes[&root.id], 3);
+        assert_eq!(sizes[&child.id], 2);
+        assert_eq!(sizes[&grandchild.id], 1);
+        let limits = Limits {
+            children: 4,
+            ..Limits::default()
+        };
+        let plugin = PluginName::parse("text").unwrap();
+        let lineage = Lineage::new(plugin, GuestKind::Agent, &limits, None);
+        lineage.count_again(sizes[&child.id]);
+        assert!(lineage.admit_child().is_ok() && lineage.admit_child().is_ok());
+        assert_eq!(
+            lineage.admit_child().unwrap_err().limit,
+            LimitName::Children
+        );
     }
 
     #[test]

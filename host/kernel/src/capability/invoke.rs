@@ -20,6 +20,12 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 const INTERFACE: &str = "mandate:invoke/invoke";
+/// The most bytes of a task's title and target.
+pub const MOST_TITLE: usize = 500;
+/// The most bytes of a task's description.
+pub const MOST_DESCRIPTION: usize = 64 << 10;
+/// How deep a chain of tasks that cause each other may be, whatever a grant says.
+pub const MOST_DEPTH: u32 = 16;
 /// How many children of one invocation run at the same time; the rest of an `invoke-many` waits.
 const PARALLEL: usize = 16;
 
@@ -330,7 +336,7 @@ impl Capability for Submit {
 
     fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
         scope.plugin.grant().capabilities.submit(&self.kind)?;
-        let most = scope.limits.depth;
+        let most = scope.limits.depth.min(MOST_DEPTH);
         if scope.tree.task_depth >= most {
             return Err(refuse(format!(
                 "the chain of tasks is {most} deep already; the limit is `depth` = {most} under [limits] in plugin.toml, or in the plugin's grant"
@@ -342,6 +348,20 @@ impl Capability for Submit {
     async fn perform(self, at: At) -> Result<Performed<String>, Fail> {
         let scope = &at.scope;
         let new = self;
+        for (what, text, most) in [
+            ("title", Some(&new.title), MOST_TITLE),
+            ("description", Some(&new.description), MOST_DESCRIPTION),
+            ("target", new.target.as_ref(), MOST_TITLE),
+        ] {
+            if text.is_some_and(|text| text.len() > most) {
+                let reason = format!("{what}: expected at most {most} bytes");
+                return Err(Error::Invalid(reason).into());
+            }
+        }
+        if !scope.kernel.has_room() {
+            let reason = "the host has too many unfinished tasks; try again later";
+            return Err(unavailable(reason).into());
+        }
         let catalogue = scope.kernel.catalogue();
         let agent = catalogue
             .agents_for(&new.kind)

@@ -148,6 +148,8 @@ impl Tasks {
             let tasks = self.clone();
             tokio::spawn(async move { tasks.run(task, stop).await });
         }
+        let room = self.queue().len() < self.settings.most_queued;
+        self.kernel.set_room(room);
     }
 
     /// One task, if it exists.
@@ -200,7 +202,8 @@ impl Tasks {
             .await
             .map_err(commit_problem)?;
         let task = self.get(id).await?;
-        self.enqueue(Arc::new(task.clone()));
+        self.queue().add_anew(Arc::new(task.clone()));
+        self.pump();
         Ok(task)
     }
 
@@ -254,12 +257,13 @@ impl Tasks {
     /// Waits until the task has ended, at most so long.
     pub async fn ended(&self, id: &TaskId, most: Duration) {
         let (sender, receiver) = oneshot::channel();
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(id.clone())
-            .or_default()
-            .push(sender);
+        {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let senders = waiting.entry(id.clone()).or_default();
+            // Clients that went away leave theirs behind.
+            senders.retain(|sender| !sender.is_closed());
+            senders.push(sender);
+        }
         // It may have ended before anybody listened.
         let over = match self.store().task(id).await {
             Ok(Some(task)) => task.status.is_final() || !task.queued,

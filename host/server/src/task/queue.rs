@@ -13,7 +13,8 @@ type Place = (Reverse<u8>, Timestamp, TaskId);
 
 enum Known {
     Queued(String, Place),
-    Running(Stop),
+    /// With what is to run once more when it has ended.
+    Running(Stop, Option<Arc<Task>>),
 }
 
 /// The unfinished tasks of this host.
@@ -54,6 +55,15 @@ impl Queue {
             .insert(place, (task, not_before));
     }
 
+    /// Adds a task that is to run anew. Its end may be on record and told before this host is
+    /// done with it: then it waits for that.
+    pub fn add_anew(&mut self, task: Arc<Task>) {
+        match self.known.get_mut(&task.id) {
+            Some(Known::Running(_, next)) => *next = Some(task),
+            _ => self.add(task, None),
+        }
+    }
+
     /// Takes the next task that may run; `room` says how many of a plugin may run at once.
     pub fn next(&mut self, room: impl Fn(&str) -> usize) -> Option<(Arc<Task>, Stop)> {
         if self.running_total >= self.concurrency {
@@ -79,15 +89,15 @@ impl Queue {
         }
         let stop = Stop::new();
         self.known
-            .insert(task.id.clone(), Known::Running(stop.clone()));
+            .insert(task.id.clone(), Known::Running(stop.clone(), None));
         *self.running.entry(plugin).or_default() += 1;
         self.running_total += 1;
         Some((task, stop))
     }
 
-    /// Forgets a task that ran.
+    /// Forgets a task that ran, or queues it if it is to run anew.
     pub fn done(&mut self, task: &Task) {
-        if let Some(Known::Running(_)) = self.known.remove(&task.id) {
+        if let Some(Known::Running(_, next)) = self.known.remove(&task.id) {
             self.running_total = self.running_total.saturating_sub(1);
             let plugin = plugin(task);
             if let Some(count) = self.running.get_mut(&plugin) {
@@ -96,13 +106,20 @@ impl Queue {
                     self.running.remove(&plugin);
                 }
             }
+            if let Some(next) = next {
+                self.add(next, None);
+            }
         }
     }
 
     /// Stops the task if it runs, and says so; otherwise takes it out of the queue.
     pub fn take_or_stop(&mut self, id: &TaskId, reason: &str) -> bool {
-        match self.known.get(id) {
-            Some(Known::Running(stop)) => {
+        match self.known.get_mut(id) {
+            Some(Known::Running(stop, next)) => {
+                if next.take().is_some() {
+                    // What ran has ended; what is to run anew never starts.
+                    return false;
+                }
                 stop.stop(reason);
                 true
             }
@@ -206,5 +223,21 @@ mod tests {
         assert!(queue.next(|_| 9).is_none());
         assert!(queue.take_or_stop(&one.id, "why"));
         assert_eq!(stop.reason(), Some("why"));
+    }
+
+    #[test]
+    fn a_task_that_is_executed_anew_just_as_it_ends_is_not_lost() {
+        let mut queue = Queue::new(10);
+        let one = task("a", 5, 1);
+        queue.add_anew(one.clone());
+        queue.next(|_| 9).unwrap();
+        queue.add_anew(one.clone());
+        assert!(queue.next(|_| 9).is_none());
+        queue.done(&one);
+        assert_eq!(queue.next(|_| 9).unwrap().0.id, one.id);
+        queue.add_anew(one.clone());
+        assert!(!queue.take_or_stop(&one.id, "what ran has ended already"));
+        queue.done(&one);
+        assert_eq!((queue.len(), queue.running()), (0, 0));
     }
 }

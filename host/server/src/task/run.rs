@@ -2,7 +2,7 @@
 
 use super::{Tasks, task_event};
 use mandate_kernel::{ExecutionEnd, Halted, Report, Run, RunEnd, Stop};
-use mandate_store::{Task, TaskChange, TaskError, Write};
+use mandate_store::{StoreError, Task, TaskChange, TaskError, Write};
 use mandate_types::{EventKind, ExecutionId, TaskStatus, Timestamp};
 use serde_json::json;
 use std::sync::Arc;
@@ -88,11 +88,20 @@ impl Tasks {
         };
         if let Some(execution) = known {
             tracing::info!(task = %task.id, execution = %execution.id, "goes on by replay");
+            // What was cancelled while it waited here does not run any more.
+            let still_running = Write::ChangeTask {
+                id: task.id.clone(),
+                from: &[TaskStatus::Running],
+                change: Box::new(TaskChange {
+                    updated_at: Timestamp::now(),
+                    ..TaskChange::default()
+                }),
+            };
             let run = Run {
                 task: task.clone(),
                 plugin,
                 stop,
-                with_start: Vec::new(),
+                with_start: vec![still_running],
             };
             return self.kernel.resume(run, execution).await.map(Some);
         }
@@ -143,6 +152,7 @@ impl Tasks {
         let event = task_event(task, EventKind::TASK_FAILED, json!({"error": error}));
         let change = TaskChange {
             status: Some(TaskStatus::Failed),
+            queued: Some(false),
             error: Some(Some(error)),
             completed_at: Some(Some(now)),
             updated_at: now,
@@ -190,6 +200,11 @@ impl Tasks {
                 tracing::warn!(task = %task.id, "another host took the execution over");
                 Next::Done
             }
+            // What the journal holds does not get better by trying again.
+            Halted::Store(StoreError::Corrupt(_)) if task.status == TaskStatus::Running => {
+                self.give_up(task, TaskStatus::Blocked, "blocked", &halted)
+                    .await
+            }
             Halted::Store(cause) => {
                 tracing::error!(task = %task.id, error = %cause, "the journal cannot be written; the task goes on later");
                 if stop.reason().is_some() {
@@ -199,27 +214,33 @@ impl Tasks {
                 }
             }
             Halted::Diverged { .. } => {
-                tracing::error!(task = %task.id, error = %halted, "the replay diverged");
-                let now = Timestamp::now();
-                let error = error("diverged", &halted.to_string());
-                let event = task_event(task, EventKind::TASK_FAILED, json!({"error": error}));
-                let change = TaskChange {
-                    status: Some(TaskStatus::Diverged),
-                    queued: Some(false),
-                    error: Some(Some(error)),
-                    updated_at: now,
-                    ..TaskChange::default()
-                };
-                let write = Write::ChangeTask {
-                    id: task.id.clone(),
-                    from: &[TaskStatus::Running],
-                    change: Box::new(change),
-                };
-                match self.store().commit(None, vec![write, event]).await {
-                    Ok(_) => Next::Done,
-                    Err(_) => Next::Again(AFTER_STORE_FAILURE),
-                }
+                self.give_up(task, TaskStatus::Diverged, "diverged", &halted)
+                    .await
             }
+        }
+    }
+
+    /// An execution that cannot go on before a person has looked at it.
+    async fn give_up(&self, task: &Task, status: TaskStatus, kind: &str, why: &Halted) -> Next {
+        tracing::error!(task = %task.id, error = %why, "the execution cannot go on");
+        let error = error(kind, &why.to_string());
+        let event = task_event(task, EventKind::TASK_FAILED, json!({"error": error}));
+        let change = TaskChange {
+            status: Some(status),
+            queued: Some(false),
+            error: Some(Some(error)),
+            updated_at: Timestamp::now(),
+            ..TaskChange::default()
+        };
+        let write = Write::ChangeTask {
+            id: task.id.clone(),
+            from: &[TaskStatus::Running],
+            change: Box::new(change),
+        };
+        match self.store().commit(None, vec![write, event]).await {
+            Ok(_) => Next::Done,
+            // Whoever looks next sees what it is by then.
+            Err(_) => Next::Again(AFTER_STORE_FAILURE),
         }
     }
 }
@@ -298,6 +319,8 @@ fn outcome(task: &Task, end: &ExecutionEnd) -> (TaskChange, &'static str, serde_
                 return (change, EventKind::TASK_FAILED, data);
             }
             let (status, kind) = match failure.kind.as_str() {
+                // The kind, too: the host may have gone down between the stop and its record.
+                "cancelled" => (TaskStatus::Cancelled, EventKind::TASK_CANCELLED),
                 _ if end.stopped => (TaskStatus::Cancelled, EventKind::TASK_CANCELLED),
                 "blocked" => (TaskStatus::Blocked, EventKind::TASK_FAILED),
                 _ => (TaskStatus::Failed, EventKind::TASK_FAILED),

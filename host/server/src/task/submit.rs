@@ -2,6 +2,7 @@
 
 use super::{Tasks, commit_problem};
 use mandate_kernel::Active;
+use mandate_kernel::capability::invoke::{MOST_DEPTH, MOST_DESCRIPTION, MOST_TITLE};
 use mandate_plugin::validate;
 use mandate_store::{CommitError, Task, TriggerState, Write};
 use mandate_types::{
@@ -10,12 +11,6 @@ use mandate_types::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
-
-/// The most bytes of title and description.
-const MOST_TITLE: usize = 500;
-const MOST_DESCRIPTION: usize = 64 << 10;
-/// How deep a chain of tasks that cause each other may be.
-const MOST_DEPTH: u32 = 16;
 
 /// What a client asks for.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -174,18 +169,21 @@ impl Tasks {
                 task: known,
                 request: before,
             }) => {
-                if request.as_ref() != Some(&before) {
+                let known = self.get(&known).await?;
+                // A name may have belonged to somebody of another tenant before.
+                if request.as_ref() != Some(&before) || known.tenant != task.tenant {
                     return Err(Problem::new(
                         422,
                         "idempotency-key-reused",
                         "The key was used for another request",
                         format!(
-                            "this Idempotency-Key made the task {known} from a different request; use a new key"
+                            "this Idempotency-Key made the task {} from a different request; use a new key",
+                            known.id
                         ),
                     ));
                 }
                 return Ok(Submitted {
-                    task: self.get(&known).await?,
+                    task: known,
                     created: false,
                 });
             }
@@ -231,6 +229,12 @@ impl Tasks {
             .next()
             .cloned()
             .ok_or_else(|| {
+                if let Some(resting) = catalogue.plugins().find(|p| p.accepts(&new.kind)) {
+                    let name = resting.name();
+                    return Problem::conflict(format!(
+                        "the agent `{name}`, which accepts tasks of this kind, is quarantined"
+                    ));
+                }
                 let kinds = catalogue.kinds();
                 let known = if kinds.is_empty() {
                     "no agent is installed: `mandate plugin install FILE`".to_owned()

@@ -71,14 +71,14 @@ impl Tasks {
             principal: by,
             stop,
         };
-        let end = self
-            .kernel
-            .call_tool(run)
-            .await
-            .map_err(|halted| match halted {
-                mandate_kernel::Halted::Store(error) => super::store_problem(error),
-                other => Problem::internal(other.to_string()),
-            })?;
+        // On a task of its own: how the call ended is on record even if nobody waits for it.
+        let kernel = self.kernel.clone();
+        let called = tokio::spawn(async move { kernel.call_tool(run).await }).await;
+        let called = called.map_err(|lost| Problem::internal(lost.to_string()))?;
+        let end = called.map_err(|halted| match halted {
+            mandate_kernel::Halted::Store(error) => super::store_problem(error),
+            other => Problem::internal(other.to_string()),
+        })?;
         match end.report {
             Ok(report) => Ok(ToolAnswer {
                 result: report.output,
