@@ -154,6 +154,69 @@ async fn what_does_not_end_in_time_goes_on_at_the_next_start() {
     );
 }
 
+/// An agent that hears of `late.done`.
+fn listener() -> Plugin {
+    agent("listener")
+        .manifest("[[triggers.event]]\non = \"late.done\"\nkind = \"listener\"\ntitle = \"Hear\"")
+}
+
+/// An agent that says that it is done, after a while.
+fn late(milliseconds: u64) -> Plugin {
+    agent("late")
+        .manifest("[capabilities]\nevents = true")
+        .does([Do::Sleep(milliseconds), Do::publish("done", "{}")])
+}
+
+/// Waits until each `late.done` has one task.
+async fn heard(client: &Client, events: usize, collections: &[&str]) {
+    client
+        .until(|| async {
+            let tasks = client.items("/api/v1/tasks?kind=listener").await;
+            (tasks.len() >= events).then_some(())
+        })
+        .await;
+    let tasks = settled(client, Duration::from_secs(30)).await;
+    let listeners = tasks.iter().filter(|task| task["kind"] == "listener");
+    assert_eq!(listeners.count(), events);
+    Audit::read(client, collections).await.check();
+}
+
+#[tokio::test]
+async fn what_happens_while_the_host_stops_wakes_agents_at_the_next_start() {
+    let host = Host::with(&options(20));
+    let client = host.admin();
+    client.install(listener().file()).await;
+    client.install(late(700).file()).await;
+    let tasks = submit(&client, "late", 2).await;
+    for id in &tasks {
+        client.reaches(id, "running").await;
+    }
+    host.signal(libc::SIGTERM);
+    let (status, data) = host.exited();
+    assert_eq!(status.code(), Some(0), "{status}");
+    let host = Host::over(data, &options(20));
+    heard(&host.admin(), 2, &[]).await;
+}
+
+#[tokio::test]
+async fn an_event_waits_while_the_host_takes_no_tasks() {
+    let host = Host::with(&Options {
+        config: "[tasks]\nconcurrency = 1\nmost_queued = 3\n".to_owned(),
+        ..Options::default()
+    });
+    let client = host.admin();
+    client.install(listener().file()).await;
+    client.install(late(1_000).file()).await;
+    client.install(sleeper("napper", 100).file()).await;
+    let tasks = submit(&client, "late", 1).await;
+    client.reaches(&tasks[0], "running").await;
+    // It is done while others fill the queue.
+    let nap = json!({"kind": "napper", "input": {}});
+    while client.post("/api/v1/tasks", &nap).await.status == 202 {}
+    assert_eq!(client.task(&tasks[0]).await["status"], "running");
+    heard(&client, 1, &["napper"]).await;
+}
+
 /// Nobody waits for a guest that never stops by itself.
 #[tokio::test]
 async fn a_guest_that_never_ends_does_not_keep_the_host() {
