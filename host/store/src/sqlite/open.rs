@@ -75,6 +75,7 @@ impl SqliteStore {
         if let Some(pages) = settings.max_pages {
             options = options.pragma("max_page_count", pages.to_string());
         }
+        keep_private(&file)?;
         let mut conn = connect(&options, data_dir).await?;
         let migrations = MIGRATIONS.map(|(number, name, text)| {
             let kind = MigrationType::Simple;
@@ -120,6 +121,21 @@ impl SqliteStore {
             events,
         })
     }
+}
+
+/// Makes the file, so that only this user can read it even where the directory is open to
+/// others; SQLite gives its other files the same mode.
+fn keep_private(file: &Path) -> Result<(), StoreError> {
+    let mut options = File::options();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(file).map(drop).map_err(|error| {
+        StoreError::Unavailable(format!("{} cannot be used: {error}", file.display()))
+    })
 }
 
 /// A little room that is given back when there is none left at all: even opening needs some, for

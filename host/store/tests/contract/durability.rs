@@ -105,3 +105,15 @@ pub async fn a_check_writes(home: &Home) {
     }
     assert_eq!(store.last_event().await.unwrap(), 0);
 }
+
+pub async fn others_on_the_machine_cannot_read_it(home: &Home) {
+    let store = home.open().await;
+    store.check().await.unwrap();
+    let modes = home.modes();
+    let database: Vec<_> = modes
+        .iter()
+        .filter(|(name, _)| name.starts_with("mandate.db"))
+        .collect();
+    assert!(database.len() >= 2, "{modes:?}");
+    assert!(database.iter().all(|(_, mode)| *mode == 0o600), "{modes:?}");
+}

@@ -25,6 +25,19 @@ impl Home {
         open_embedded(self.dir.path()).await
     }
 
+    /// The modes of its files.
+    pub fn modes(&self) -> Vec<(String, u32)> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let files = std::fs::read_dir(self.dir.path()).unwrap();
+        files
+            .map(|file| {
+                let file = file.unwrap();
+                let mode = file.metadata().unwrap().permissions().mode();
+                (file.file_name().into_string().unwrap(), mode & 0o777)
+            })
+            .collect()
+    }
+
     /// With room for so many pages only.
     pub async fn open_small(&self, pages: u32) -> SharedStore {
         open_embedded_with(
