@@ -88,7 +88,10 @@ impl Client {
     pub fn unpooled(&self) -> Self {
         let http = reqwest::Client::builder().pool_max_idle_per_host(0);
         let http = http.timeout(Duration::from_secs(90)).build().unwrap();
-        Self { http, ..self.clone() }
+        Self {
+            http,
+            ..self.clone()
+        }
     }
 
     /// The token that it sends.

@@ -275,7 +275,11 @@ impl Capabilities {
         let mut beyond = Vec::new();
         if let Some(llm) = &self.llm {
             let wanted = asked.llm.clone().unwrap_or_default();
-            for class in llm.classes.iter().filter(|class| !wanted.classes.contains(class)) {
+            for class in llm
+                .classes
+                .iter()
+                .filter(|class| !wanted.classes.contains(class))
+            {
                 beyond.push(format!("the model class `{class:?}`").to_lowercase());
             }
             if llm.max_cost_per_task > wanted.max_cost_per_task {
@@ -297,14 +301,22 @@ impl Capabilities {
             for name in records.read.iter().filter(|name| !readable.contains(name)) {
                 beyond.push(format!("reading the collection `{name}`"));
             }
-            for name in records.write.iter().filter(|name| !wanted.write.contains(name)) {
+            for name in records
+                .write
+                .iter()
+                .filter(|name| !wanted.write.contains(name))
+            {
                 beyond.push(format!("writing the collection `{name}`"));
             }
         }
         if self.events && !asked.events {
             beyond.push("publishing events".to_owned());
         }
-        for access in self.telemetry.iter().filter(|access| !asked.telemetry.contains(access)) {
+        for access in self
+            .telemetry
+            .iter()
+            .filter(|access| !asked.telemetry.contains(access))
+        {
             beyond.push(format!("telemetry access `{access:?}`").to_lowercase());
         }
         beyond
@@ -315,10 +327,16 @@ impl Capabilities {
 /// it, a pattern needs one that is as wide.
 fn outside(what: &str, granted: &[String], asked: &[String]) -> Vec<String> {
     let covered = |pattern: &String| match pattern.strip_suffix('*') {
-        Some(prefix) => asked.iter().any(|a| a.strip_suffix('*').is_some_and(|a| prefix.starts_with(a))),
+        Some(prefix) => asked
+            .iter()
+            .any(|a| a.strip_suffix('*').is_some_and(|a| prefix.starts_with(a))),
         None => matches(asked, pattern),
     };
-    granted.iter().filter(|p| !covered(p)).map(|p| format!("{what} `{p}`")).collect()
+    granted
+        .iter()
+        .filter(|p| !covered(p))
+        .map(|p| format!("{what} `{p}`"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -350,21 +368,36 @@ mod tests {
     #[test]
     fn a_grant_within_what_is_asked_for_is_within() {
         let asked = Capabilities {
-            invoke: Some(InvokeCapability { tools: vec!["text.*".into()], ..Default::default() }),
+            invoke: Some(InvokeCapability {
+                tools: vec!["text.*".into()],
+                ..Default::default()
+            }),
             events: true,
             ..Capabilities::default()
         };
         assert!(Capabilities::default().beyond(&asked).is_empty());
         assert!(asked.beyond(&asked).is_empty());
         let narrow = Capabilities {
-            invoke: Some(InvokeCapability { tools: vec!["text.slug".into()], ..Default::default() }),
+            invoke: Some(InvokeCapability {
+                tools: vec!["text.slug".into()],
+                ..Default::default()
+            }),
             ..Capabilities::default()
         };
         assert!(narrow.beyond(&asked).is_empty());
         let wide = Capabilities {
-            invoke: Some(InvokeCapability { tools: vec!["a.b*".into()], ..Default::default() }),
-            records: Some(RecordsCapability { write: vec!["notes".into()], ..Default::default() }),
-            llm: Some(LlmCapability { classes: vec![ModelClass::Smart], ..Default::default() }),
+            invoke: Some(InvokeCapability {
+                tools: vec!["a.b*".into()],
+                ..Default::default()
+            }),
+            records: Some(RecordsCapability {
+                write: vec!["notes".into()],
+                ..Default::default()
+            }),
+            llm: Some(LlmCapability {
+                classes: vec![ModelClass::Smart],
+                ..Default::default()
+            }),
             telemetry: vec![TelemetryAccess::Write],
             ..Capabilities::default()
         };
