@@ -4,7 +4,7 @@
 use crate::catalogue::{Active, Catalogue};
 use crate::kernel::{Kernel, PluginLoadError, TrustPolicy};
 use crate::loaded::{LoadError, Loaded};
-use mandate_plugin::manifest::Manifest;
+use mandate_plugin::manifest::{Manifest, out_of_bounds};
 use mandate_plugin::signature::Trust;
 use mandate_plugin::{Package, PackageError, SchemaError, compile_schema, validate};
 use mandate_policy::{Capabilities, Grant, ToolTerms};
@@ -36,6 +36,9 @@ pub enum InstallError {
     /// The grant allows what the manifest does not ask for.
     #[error("the grant allows more than the manifest asks for: {}", .0.join("; "))]
     Exceeds(Vec<String>),
+    /// The grant's limits are none that a host enforces.
+    #[error("the grant's limits cannot be enforced: {}", crate::records::list(.0))]
+    Limits(Vec<FieldProblem>),
     /// The settings do not satisfy the manifest's schema.
     #[error("the settings are not what the plugin expects: {}", crate::records::list(.0))]
     Settings(Vec<FieldProblem>),
@@ -506,10 +509,20 @@ fn check_grant(manifest: &Manifest, grant: &Grant) -> Result<(), InstallError> {
             Some(_) => {}
         }
     }
-    if problems.is_empty() {
+    if !problems.is_empty() {
+        return Err(InstallError::Exceeds(problems));
+    }
+    let limits: Vec<_> = out_of_bounds(&grant.limits)
+        .into_iter()
+        .map(|(name, expected)| FieldProblem {
+            field: format!("/limits/{name}"),
+            expected,
+        })
+        .collect();
+    if limits.is_empty() {
         Ok(())
     } else {
-        Err(InstallError::Exceeds(problems))
+        Err(InstallError::Limits(limits))
     }
 }
 

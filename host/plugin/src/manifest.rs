@@ -5,7 +5,7 @@ mod parse;
 mod records;
 mod schedule;
 
-pub use check::{ManifestProblem, Segment};
+pub use check::{ManifestProblem, Segment, out_of_bounds};
 pub use parse::{ManifestError, ManifestErrors};
 pub use schedule::{Schedule, ScheduleError};
 

@@ -11,7 +11,7 @@ use mandate_types::{Digest, PrincipalName, Role, Timestamp};
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,12 +149,15 @@ fn host_key(dir: &Path) -> anyhow::Result<[u8; 32]> {
 }
 
 fn private(path: &Path) -> std::io::Result<std::fs::File> {
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(path)
+        .open(path)?;
+    // One that was there already keeps its mode otherwise.
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    Ok(file)
 }
 
 /// This binary compiles components in a process of their own.

@@ -399,7 +399,15 @@ fn check_capabilities(capabilities: &Capabilities, found: &mut Vec<ManifestProbl
 }
 
 fn check_limits(limits: &Limits, found: &mut Vec<ManifestProblem>) {
-    let bounds: [(&str, u64, u64, u64); 10] = [
+    for (name, expected) in out_of_bounds(limits) {
+        at![found, "limits", name; "{expected}"];
+    }
+}
+
+/// The limits that no host enforces so: the name of each, and what was expected instead. They
+/// are the same for manifests and grants.
+pub fn out_of_bounds(limits: &Limits) -> Vec<(&'static str, String)> {
+    let bounds: [(&'static str, u64, u64, u64); 10] = [
         ("memory_bytes", limits.memory_bytes, 64 << 10, 4 << 30),
         ("time_ms", limits.time_ms, 1, 86_400_000),
         ("steps", limits.steps, 1, 1_000_000),
@@ -411,9 +419,9 @@ fn check_limits(limits: &Limits, found: &mut Vec<ManifestProblem>) {
         ("depth", u64::from(limits.depth), 0, 64),
         ("concurrency", u64::from(limits.concurrency), 1, 1_024),
     ];
-    for (name, value, least, most) in bounds {
-        if !(least..=most).contains(&value) {
-            at![found, "limits", name; "is {value}; expected {least}–{most}"];
-        }
-    }
+    bounds
+        .into_iter()
+        .filter(|(_, value, least, most)| !(least..=most).contains(&value))
+        .map(|(name, value, least, most)| (name, format!("is {value}; expected {least}–{most}")))
+        .collect()
 }

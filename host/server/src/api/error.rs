@@ -127,7 +127,7 @@ impl From<InstallError> for ApiError {
                     problem.with_field("", format!("a grant without {beyond}"))
                 })
                 .into(),
-            InstallError::Settings(fields) => Problem {
+            InstallError::Settings(fields) | InstallError::Limits(fields) => Problem {
                 fields,
                 ..Problem::invalid(text)
             }

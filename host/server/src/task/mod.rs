@@ -18,6 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, oneshot};
 
+/// The most bytes of inputs, metadata and descriptions of tasks that wait.
+const MOST_QUEUED_BYTES: usize = 128 << 20;
+
 /// How tasks are run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -148,8 +151,7 @@ impl Tasks {
             let tasks = self.clone();
             tokio::spawn(async move { tasks.run(task, stop).await });
         }
-        let room = self.queue().len() < self.settings.most_queued;
-        self.kernel.set_room(room);
+        self.kernel.set_room(self.room().is_ok());
     }
 
     /// One task, if it exists.
@@ -217,10 +219,14 @@ impl Tasks {
         id: &TaskId,
         by: &PrincipalName,
     ) -> Result<Task, Problem> {
-        let running = self.queue().take_or_stop(id, &format!("cancelled by {by}"));
-        if running {
+        let reason = format!("cancelled by {by}");
+        if self.queue().take_or_stop(id, &reason) {
             self.ended(id, Duration::from_secs(10)).await;
-            return self.get(id).await;
+            let task = self.get(id).await?;
+            // An end that could not be written is written below, or the caller hears why not.
+            if task.status.is_final() || self.queue().take_or_stop(id, &reason) {
+                return Ok(task);
+            }
         }
         let task = self.get(id).await?;
         let now = Timestamp::now();
@@ -246,10 +252,17 @@ impl Tasks {
             },
             task_event(&task, EventKind::TASK_CANCELLED, json!({"by": by})),
         ];
-        self.store()
-            .commit(None, writes)
-            .await
-            .map_err(commit_problem)?;
+        if let Err(error) = self.store().commit(None, writes).await {
+            // It is not cancelled, so it goes on.
+            let unfinished = match task.status {
+                TaskStatus::Pending => task.queued,
+                status => status == TaskStatus::Running,
+            };
+            if matches!(error, CommitError::Store(_)) && unfinished {
+                self.enqueue(Arc::new(task));
+            }
+            return Err(commit_problem(error));
+        }
         self.tell_waiting(id);
         self.get(id).await
     }
@@ -308,10 +321,24 @@ impl Tasks {
                 "the host is stopping; try again in a moment",
             ));
         }
-        let (known, most) = (self.queue().len(), self.settings.most_queued);
+        self.room()
+    }
+
+    /// Refuses when too many tasks wait, or too large ones: they are held in memory.
+    fn room(&self) -> Result<(), Problem> {
+        let (known, bytes) = {
+            let queue = self.queue();
+            (queue.len(), queue.queued_bytes())
+        };
+        let most = self.settings.most_queued;
         if known >= most {
             return Err(Problem::unavailable(format!(
                 "{known} tasks are unfinished, and this host takes at most {most}; try again later"
+            )));
+        }
+        if bytes >= MOST_QUEUED_BYTES {
+            return Err(Problem::unavailable(format!(
+                "the tasks that wait hold {bytes} bytes, and this host takes at most {MOST_QUEUED_BYTES}; try again later"
             )));
         }
         Ok(())

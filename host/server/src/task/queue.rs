@@ -23,6 +23,7 @@ pub struct Queue {
     queued: HashMap<String, BTreeMap<Place, (Arc<Task>, Option<Instant>)>>,
     running: HashMap<String, usize>,
     running_total: usize,
+    queued_bytes: usize,
     known: HashMap<TaskId, Known>,
 }
 
@@ -34,6 +35,7 @@ impl Queue {
             queued: HashMap::new(),
             running: HashMap::new(),
             running_total: 0,
+            queued_bytes: 0,
             known: HashMap::new(),
         }
     }
@@ -49,6 +51,7 @@ impl Queue {
             task.id.clone(),
             Known::Queued(plugin.clone(), place.clone()),
         );
+        self.queued_bytes = self.queued_bytes.saturating_add(bytes(&task));
         self.queued
             .entry(plugin)
             .or_default()
@@ -87,6 +90,7 @@ impl Queue {
         if tasks.is_empty() {
             self.queued.remove(&plugin);
         }
+        self.queued_bytes = self.queued_bytes.saturating_sub(bytes(&task));
         let stop = Stop::new();
         self.known
             .insert(task.id.clone(), Known::Running(stop.clone(), None));
@@ -125,7 +129,9 @@ impl Queue {
             }
             Some(Known::Queued(plugin, place)) => {
                 if let Some(tasks) = self.queued.get_mut(plugin) {
-                    tasks.remove(place);
+                    if let Some((task, _)) = tasks.remove(place) {
+                        self.queued_bytes = self.queued_bytes.saturating_sub(bytes(&task));
+                    }
                     if tasks.is_empty() {
                         self.queued.remove(plugin);
                     }
@@ -142,10 +148,35 @@ impl Queue {
         self.known.len()
     }
 
+    /// How many bytes of text those have that wait: they are held in memory.
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
     /// How many of them run.
     pub fn running(&self) -> usize {
         self.running_total
     }
+}
+
+/// The texts that a client or guest gave a task; the rest is small.
+fn bytes(task: &Task) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(task.description.len());
+    for value in [&task.input, &task.metadata] {
+        // Values can be written as JSON, and counting does not fail.
+        let _ = serde_json::to_writer(&mut count, value);
+    }
+    count.0
 }
 
 fn plugin(task: &Task) -> String {
@@ -209,6 +240,26 @@ mod tests {
         queue.add(task("b", 5, 1), None);
         assert!(queue.next(|_| 9).is_some());
         assert!(queue.next(|_| 9).is_none());
+    }
+
+    #[test]
+    fn what_waits_is_weighed() {
+        let mut queue = Queue::new(1);
+        let heavy = |agent, text: &str| {
+            let mut heavy = Task::clone(&task(agent, 5, 1));
+            heavy.input = serde_json::json!({ "text": text });
+            Arc::new(heavy)
+        };
+        let (first, second) = (heavy("a", &"x".repeat(1_000)), heavy("b", "y"));
+        queue.add(first.clone(), None);
+        let one = queue.queued_bytes();
+        assert!((1_000..1_100).contains(&one), "{one}");
+        queue.add(second.clone(), None);
+        assert!(queue.queued_bytes() > one);
+        queue.take_or_stop(&second.id, "why");
+        assert_eq!(queue.queued_bytes(), one);
+        queue.next(|_| 9).unwrap();
+        assert_eq!(queue.queued_bytes(), 0);
     }
 
     #[test]
