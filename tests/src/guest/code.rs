@@ -1,0 +1,382 @@
+//! The core module of a guest that makes a list of calls, as WAT.
+
+use super::{Do, Kind, Text};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// Where the data of a guest begins; what the host answers is written below it.
+const DATA: usize = 4096;
+/// Where the answer of `run` and `call` is.
+const ANSWER: usize = 256;
+/// Where the host writes what it answers.
+const TOLD: usize = 512;
+
+/// A core module on its way.
+#[derive(Default)]
+pub(super) struct Code {
+    /// The interfaces of the contract that it imports.
+    pub(super) interfaces: BTreeSet<&'static str>,
+    imports: BTreeSet<String>,
+    data: Vec<u8>,
+    body: String,
+    labels: u32,
+}
+
+impl Code {
+    /// Puts bytes into the guest's memory and says where.
+    fn put(&mut self, bytes: &[u8]) -> usize {
+        self.data.resize(self.data.len().next_multiple_of(8), 0);
+        let at = DATA + self.data.len();
+        self.data.extend_from_slice(bytes);
+        at
+    }
+
+    /// Pointer and length on the stack.
+    fn text(&mut self, text: impl Into<Text>) -> String {
+        match text.into() {
+            Text::Fixed(text) => {
+                let at = self.put(text.as_bytes());
+                format!("(i32.const {at}) (i32.const {})", text.len())
+            }
+            Text::Input => "(global.get $input) (global.get $length)".to_owned(),
+        }
+    }
+
+    fn maybe(&mut self, text: Option<&str>) -> String {
+        match text {
+            Some(text) => format!("(i32.const 1) {}", self.text(text)),
+            None => "(i32.const 0) (i32.const 0) (i32.const 0)".to_owned(),
+        }
+    }
+
+    /// Pointer and length as eight bytes of memory.
+    fn slice(&mut self, text: &str) -> Vec<u8> {
+        let at = self.put(text.as_bytes());
+        words(&[at, text.len()])
+    }
+
+    fn call(&mut self, interface: &'static str, function: &str, params: &str, arguments: &str) {
+        self.interfaces.insert(interface);
+        let name = format!("${}-{function}", interface.replace([':', '/'], "-"));
+        self.imports.insert(format!(
+            "(import \"{interface}@1.0.0\" \"{function}\" (func {name} (param {params})))"
+        ));
+        // Writing to a String does not fail.
+        let _ = writeln!(self.body, "(call {name} {arguments})");
+    }
+
+    /// A call whose answer is written to memory, where nobody reads it.
+    fn ask(&mut self, interface: &'static str, function: &str, params: &str, arguments: &str) {
+        let arguments = format!("{arguments} (i32.const {TOLD})");
+        self.call(interface, function, &format!("{params} i32"), &arguments);
+    }
+
+    /// Adds what a guest does next.
+    pub(super) fn emit(&mut self, what: &Do) {
+        const RECORDS: &str = "mandate:records/records";
+        const INVOKE: &str = "mandate:invoke/invoke";
+        match what {
+            Do::Log(line) => {
+                let line = self.text(line.as_str());
+                self.call(
+                    "mandate:system/log",
+                    "log",
+                    "i32 i32 i32",
+                    &format!("(i32.const 1) {line}"),
+                );
+            }
+            Do::Progress(fraction, message) => {
+                let message = self.text(message.as_str());
+                let arguments = format!("(i32.const 1) (f64.const {fraction}) {message}");
+                self.call(
+                    "mandate:system/progress",
+                    "report",
+                    "i32 f64 i32 i32",
+                    &arguments,
+                );
+            }
+            Do::Sleep(milliseconds) => {
+                let arguments = format!("(i64.const {milliseconds})");
+                self.ask("mandate:system/sleep", "sleep", "i64", &arguments);
+            }
+            Do::Create {
+                collection,
+                id,
+                body,
+            } => {
+                let arguments = [
+                    self.text(collection.as_str()),
+                    self.maybe(id.as_deref()),
+                    self.text(body.clone()),
+                ];
+                self.ask(
+                    RECORDS,
+                    "create",
+                    "i32 i32 i32 i32 i32 i32 i32",
+                    &arguments.join(" "),
+                );
+            }
+            Do::Get { collection, id } => {
+                let arguments = [self.text(collection.as_str()), self.text(id.as_str())];
+                self.ask(RECORDS, "get", "i32 i32 i32 i32", &arguments.join(" "));
+            }
+            Do::Update {
+                collection,
+                id,
+                version,
+                body,
+            } => {
+                let arguments = [
+                    self.text(collection.as_str()),
+                    self.text(id.as_str()),
+                    format!("(i64.const {version})"),
+                    self.text(body.clone()),
+                ];
+                self.ask(
+                    RECORDS,
+                    "update",
+                    "i32 i32 i32 i32 i64 i32 i32",
+                    &arguments.join(" "),
+                );
+            }
+            Do::Delete {
+                collection,
+                id,
+                version,
+            } => {
+                let arguments = [
+                    self.text(collection.as_str()),
+                    self.text(id.as_str()),
+                    format!("(i64.const {version})"),
+                ];
+                self.ask(
+                    RECORDS,
+                    "delete",
+                    "i32 i32 i32 i32 i64",
+                    &arguments.join(" "),
+                );
+            }
+            Do::Find { collection } => {
+                let collection = self.text(collection.as_str());
+                let nothing = "(i32.const 0) (i32.const 0)";
+                let none = "(i32.const 0) (i32.const 0) (i32.const 0)";
+                let arguments = format!(
+                    "{collection} {nothing} {none} {none} (i32.const 0) (i32.const 100) {none}"
+                );
+                let params = ["i32"; 15].join(" ");
+                self.ask(RECORDS, "find", &params, &arguments);
+            }
+            Do::Publish { kind, data } => {
+                let arguments = [
+                    self.text(kind.as_str()),
+                    self.maybe(None),
+                    self.text(data.clone()),
+                ];
+                let params = "i32 i32 i32 i32 i32 i32 i32";
+                self.ask(
+                    "mandate:events/events",
+                    "publish",
+                    params,
+                    &arguments.join(" "),
+                );
+            }
+            Do::Tool { name, arguments } => {
+                let call = [self.text(name.as_str()), self.text(arguments.clone())].join(" ");
+                let arguments = format!("(i32.const 0) {call} (i32.const 0) (i32.const 0)");
+                self.ask(INVOKE, "invoke", "i32 i32 i32 i32 i32 i32 i32", &arguments);
+            }
+            Do::Agent { name, input } => {
+                let call = [
+                    self.text(name.as_str()),
+                    self.text("a delegation"),
+                    self.text(input.clone()),
+                ];
+                let arguments = format!("(i32.const 1) {}", call.join(" "));
+                self.ask(INVOKE, "invoke", "i32 i32 i32 i32 i32 i32 i32", &arguments);
+            }
+            Do::Tools(calls) => {
+                let mut list = Vec::new();
+                for (name, arguments) in calls {
+                    let (name, arguments) = (self.slice(name), self.slice(arguments));
+                    list.extend([words(&[0]), name, arguments, vec![0; 8]].concat());
+                }
+                let at = self.put(&list);
+                let arguments = format!("(i32.const {at}) (i32.const {})", calls.len());
+                self.ask(INVOKE, "invoke-many", "i32 i32", &arguments);
+            }
+            Do::Submit { kind, title, input } => {
+                let arguments = [
+                    self.text(kind.as_str()),
+                    self.text(title.as_str()),
+                    self.text(""),
+                    self.text(input.clone()),
+                    "(i32.const 0) (i32.const 0)".to_owned(),
+                    self.maybe(None),
+                    self.maybe(None),
+                ];
+                let params = ["i32"; 16].join(" ");
+                self.ask(INVOKE, "submit", &params, &arguments.join(" "));
+            }
+            Do::Offers => self.ask(INVOKE, "offers", "", ""),
+            Do::Complete { prompt, tools } => self.complete(prompt, tools),
+            Do::Embed(text) => {
+                let text = self.slice(text);
+                let at = self.put(&text);
+                let arguments = format!("(i32.const {at}) (i32.const 1)");
+                self.ask("mandate:llm/llm", "embed", "i32 i32", &arguments);
+            }
+            Do::ReadTopology => self.ask("mandate:telemetry/query", "topology", "", ""),
+            Do::WriteTopology => {
+                let arguments = "(i32.const 0) (i32.const 0)";
+                self.ask("mandate:telemetry/ingest", "topology", "i32 i32", arguments);
+            }
+            Do::Repeat(times, what) => self.repeat(*times, what),
+            Do::UnavailableBefore(attempt) => {
+                let reason = self.text("not yet");
+                let _ = writeln!(
+                    self.body,
+                    "(if (i32.lt_u (global.get $attempt) (i32.const {attempt})) (then
+                       (return (call $refuse (i32.const 3) {reason}))))"
+                );
+            }
+            Do::Fail(message) => {
+                let message = self.text(message.as_str());
+                let _ = writeln!(self.body, "(return (call $refuse (i32.const 7) {message}))");
+            }
+        }
+    }
+
+    fn complete(&mut self, prompt: &str, tools: &[String]) {
+        // One message of a user: role, text, no tool calls, no id of one.
+        let text = self.slice(prompt);
+        let message = [words(&[1]), text, vec![0; 20]].concat();
+        let messages = self.put(&message);
+        let mut list = Vec::new();
+        for name in tools {
+            let name = self.slice(name);
+            let description = self.slice("does what its name says");
+            let parameters = self.slice("{\"type\":\"object\"}");
+            list.extend([name, description, parameters].concat());
+        }
+        let offered = self.put(&list);
+        let none = "(i32.const 0) (i32.const 0) (i32.const 0)";
+        // Class fast, the choice among the tools is the model's, at most 200 tokens.
+        let arguments = format!(
+            "(i32.const 0) (i32.const {messages}) (i32.const 1) (i32.const {offered}) (i32.const {}) \
+             {none} {none} (i32.const 200) (i32.const 0) (f32.const 0) (i32.const 0) (i32.const 0)",
+            tools.len()
+        );
+        let params = format!("{} f32 i32 i32", ["i32"; 13].join(" "));
+        self.ask("mandate:llm/llm", "complete", &params, &arguments);
+    }
+
+    fn repeat(&mut self, times: u32, what: &Do) {
+        self.labels += 1;
+        let (counter, label) = (
+            format!("$count{}", self.labels),
+            format!("$again{}", self.labels),
+        );
+        let _ = writeln!(
+            self.body,
+            "(global.set {counter} (i32.const {times}))\n(loop {label}"
+        );
+        self.emit(what);
+        let _ = writeln!(
+            self.body,
+            "(global.set $next (global.get $base))
+             (global.set {counter} (i32.sub (global.get {counter}) (i32.const 1)))
+             (br_if {label} (global.get {counter})))"
+        );
+    }
+
+    /// The whole module, which answers `output` at its end.
+    pub(super) fn module(&mut self, kind: Kind, output: &Text) -> String {
+        let output = self.text(output.clone());
+        let summary = self.text("done as told");
+        let describe = self.describe(kind);
+        let imports: String = self.imports.iter().map(|i| format!("{i}\n")).collect();
+        let counters: String = (1..=self.labels)
+            .map(|n| format!("(global $count{n} (mut i32) (i32.const 0))\n"))
+            .collect();
+        let data: String = self.data.iter().map(|b| format!("\\{b:02x}")).collect();
+        let heap = (DATA + self.data.len()).next_multiple_of(16);
+        let pages = heap / 65536 + 2;
+        let (interface, entry) = match kind {
+            Kind::Agent => (
+                "mandate:agent/agent@1.0.0#run",
+                "(param $task i32) (result i32)
+                 (global.set $input (i32.load offset=48 (local.get $task)))
+                 (global.set $length (i32.load offset=52 (local.get $task)))
+                 (global.set $attempt (i32.load offset=88 (local.get $task)))",
+            ),
+            Kind::Tool => (
+                "mandate:tool/tool@1.0.0#call",
+                "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+                 (global.set $input (local.get 2)) (global.set $length (local.get 3))",
+            ),
+        };
+        let describe_export = interface.split('#').next().unwrap_or_default();
+        let body = &self.body;
+        format!(
+            r#"(module
+  {imports}
+  (memory (export "memory") {pages})
+  (global $next (mut i32) (i32.const {heap}))
+  (global $base (mut i32) (i32.const 0))
+  (global $input (mut i32) (i32.const 0))
+  (global $length (mut i32) (i32.const 0))
+  (global $attempt (mut i32) (i32.const 0))
+  {counters}
+  (func (export "cabi_realloc") (param $old i32) (param $had i32) (param $align i32) (param $want i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 15)) (i32.const -16)))
+    (global.set $next (i32.add (local.get $at) (local.get $want)))
+    (block $fits
+      (br_if $fits (i32.le_u (global.get $next) (i32.mul (memory.size) (i32.const 65536))))
+      (drop (memory.grow (i32.add (i32.div_u (local.get $want) (i32.const 65536)) (i32.const 1)))))
+    (memory.copy (local.get $at) (local.get $old) (local.get $had))
+    (local.get $at))
+  ;; An answer that is an error: its case, and a text.
+  (func $refuse (param $case i32) (param $text i32) (param $length i32) (result i32)
+    (i32.store8 (i32.const {ANSWER}) (i32.const 1))
+    (i32.store8 offset=8 (i32.const {ANSWER}) (local.get $case))
+    (i32.store offset=16 (i32.const {ANSWER}) (local.get $text))
+    (i32.store offset=20 (i32.const {ANSWER}) (local.get $length))
+    (i32.const {ANSWER}))
+  (func $answer (param $text i32) (param $length i32) (param $summary i32) (param $long i32) (result i32)
+    (i32.store offset=8 (i32.const {ANSWER}) (local.get $text))
+    (i32.store offset=12 (i32.const {ANSWER}) (local.get $length))
+    (i32.store offset=16 (i32.const {ANSWER}) (local.get $summary))
+    (i32.store offset=20 (i32.const {ANSWER}) (local.get $long))
+    (i32.const {ANSWER}))
+  (func (export "{describe_export}#describe") (result i32) (i32.const {describe}))
+  (func (export "{interface}") {entry}
+    (global.set $base (global.get $next))
+    {body}
+    (call $answer {output} {summary}))
+  (data (i32.const {DATA}) "{data}"))"#
+        )
+    }
+
+    /// What `describe` returns; the file's own description is what counts.
+    fn describe(&mut self, kind: Kind) -> usize {
+        let summary = self.slice("a test guest");
+        let schema = self.slice("{}");
+        match kind {
+            Kind::Agent => self.put(&[summary, schema.clone(), schema].concat()),
+            Kind::Tool => {
+                let name = self.slice("it");
+                let list = self.put(&[name, summary, schema.clone(), schema].concat());
+                self.put(&words(&[list, 1]))
+            }
+        }
+    }
+}
+
+/// Numbers as they lie in a guest's memory.
+fn words(words: &[usize]) -> Vec<u8> {
+    words
+        .iter()
+        .flat_map(|word| u32::try_from(*word).unwrap().to_le_bytes())
+        .collect()
+}
