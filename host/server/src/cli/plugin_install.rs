@@ -58,11 +58,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let missing = missing.map_or(&[] as &[Value], Vec::as_slice);
     let missing: Vec<&str> = missing.iter().filter_map(Value::as_str).collect();
     let granted = if missing.is_empty() {
-        "with all that it asks for".to_owned()
+        " with all that it asks for".to_owned()
     } else {
-        format!("without {}", missing.join(", without "))
+        format!("; not granted: {}", missing.join("; "))
     };
-    println!("installed {} {} {granted}", text("name"), text("version"));
+    println!("installed {} {}{granted}", text("name"), text("version"));
     Ok(())
 }
 
