@@ -78,6 +78,17 @@ pub enum PackageError {
     },
 }
 
+/// Code that no host would run is not a plugin, also for whoever only looks at it.
+fn validate_code(bytes: &[u8]) -> Result<(), PackageError> {
+    wasmparser::Validator::new()
+        .validate_all(bytes)
+        .map(drop)
+        .map_err(|error| PackageError::Broken {
+            at: error.offset(),
+            reason: error.message().to_owned(),
+        })
+}
+
 /// What the plugin section holds.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,6 +138,7 @@ impl Package {
             description,
         } = read_section(section)?;
         let interfaces = interfaces(&bytes)?;
+        validate_code(&bytes)?;
         check_imports(&manifest, &interfaces.imports)?;
         check_exports(&manifest, &interfaces.exports)?;
         description

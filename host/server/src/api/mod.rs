@@ -116,6 +116,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/health", get(observe::health))
         .route("/api/v1/ready", get(observe::ready))
         .route("/api/v1/openapi.json", get(doc::get))
+        .route("/", get(|| async { axum::response::Redirect::temporary("/docs/") }))
         .route("/openapi.json", get(doc::get))
         .route("/ws", any(ws::connect))
         .route("/api/v1/ws", any(ws::connect))

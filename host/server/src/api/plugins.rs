@@ -15,7 +15,7 @@ use mandate_kernel::{Active, InstallError, InstallRequest};
 use mandate_policy::Grant;
 use mandate_store::InstallationStatus;
 use mandate_types::{PluginName, Problem};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn plugin_name(name: &str) -> Result<PluginName, Problem> {
     PluginName::parse(name)
@@ -151,7 +151,7 @@ pub async fn install(
 /// Changes what a plugin is allowed.
 ///
 /// The body is the whole grant, or `{"accept": true}` for all that the manifest asks for. A
-/// `generation` other than 0 must be the present one.
+/// `generation` other than 0 must be the present one; without `limits` they stay as they are.
 #[utoipa::path(
     put, path = "/api/v1/plugins/{name}/grant", tag = "plugins",
     params(("name" = String, Path)),
@@ -182,6 +182,13 @@ pub async fn grant(
             mandate_kernel::asked_for(&active.loaded.manifest)
         }
         (None, active) => {
+            let mut body = body;
+            // Who says nothing of limits leaves them: the host's defaults may be wider.
+            if let (Some(fields), Some(active)) = (body.as_object_mut(), active)
+                && !fields.contains_key("limits")
+            {
+                fields.insert("limits".to_owned(), json!(active.grant().limits));
+            }
             let grant: Grant = input::parse(body.to_string().as_bytes())?;
             let present = active.map(|active| active.grant().generation);
             if grant.generation != 0 && present.is_some_and(|present| present != grant.generation) {

@@ -169,6 +169,11 @@ pub fn compile(dir: &Path, target_dir: Option<&Path>) -> anyhow::Result<Vec<u8>>
             dir.display()
         );
     }
+    if matches!(target, GuestTarget::Debian { .. }) {
+        eprintln!(
+            "compiling with Debian's compiler; the first time also the standard library, which takes a minute or two"
+        );
+    }
     let mut command = target.cargo(&flags(&crate_manifest));
     command
         .args(["build", "--release", "--lib", "--target", TARGET])

@@ -1,12 +1,11 @@
 //! `mandate token`: tokens made on the host's own machine, while the host does not run. On a
 //! running host, `POST /api/v1/tokens` does the same.
 
-use crate::config::data_dir;
 use crate::host::new_token;
-use anyhow::bail;
-use mandate_store::{Principal, Write};
+use anyhow::{Context, bail};
+use mandate_store::{Principal, SharedStore, Write};
 use mandate_types::{Digest, PrincipalName, Role, TenantId, Timestamp};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `mandate token …`
 #[derive(clap::Subcommand)]
@@ -43,12 +42,12 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             name,
             role,
             tenants,
-            data_dir: dir,
+            data_dir,
         } => {
             if tenants.is_empty() && role < Role::Operator {
                 bail!("a {role} is bound to tenants: pass --tenant, for example --tenant default");
             }
-            let store = mandate_store::open_embedded(&data_dir(&dir)?).await?;
+            let store = open(&data_dir).await?;
             if store.principals().await?.iter().any(|p| p.name == name) {
                 bail!("there is a token of `{name}` already");
             }
@@ -66,8 +65,8 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
                 .await?;
             println!("{token}");
         }
-        Command::List { data_dir: dir } => {
-            let store = mandate_store::open_embedded(&data_dir(&dir)?).await?;
+        Command::List { data_dir } => {
+            let store = open(&data_dir).await?;
             for principal in store.principals().await? {
                 let tenants: Vec<&str> = principal.tenants.iter().map(|t| t.as_str()).collect();
                 let tenants = if tenants.is_empty() {
@@ -84,4 +83,17 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The database of a host that is not running; a folder without one is a mistake.
+async fn open(dir: &Path) -> anyhow::Result<SharedStore> {
+    if !dir.join("mandate.db").exists() {
+        bail!(
+            "{} is not a host's data directory: `mandate serve` makes it, --data-dir names it",
+            dir.display()
+        );
+    }
+    mandate_store::open_embedded(dir).await.context(
+        "tokens of a running host are made with POST /api/v1/tokens; this works while it does not run",
+    )
 }

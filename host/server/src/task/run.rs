@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const AFTER_STORE_FAILURE: Duration = Duration::from_secs(1);
 /// How long the first retry waits; each further one twice as long, up to a minute.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// How long a task waits whose plugin is installed and did not load.
+const UNTIL_IT_LOADS: Duration = Duration::from_secs(15);
 
 /// What to do with the task next.
 enum Next {
@@ -57,6 +59,10 @@ impl Tasks {
     }
 
     async fn run_once(&self, task: &Arc<Task>, stop: Stop) -> Next {
+        if self.waits_for_plugin(task).await {
+            tracing::info!(task = %task.id, "waits until its plugin loads");
+            return Next::Again(UNTIL_IT_LOADS);
+        }
         match self.execution_of(task, stop.clone()).await {
             Ok(Some(ended)) => match self.conclude(task, ended).await {
                 Ok(next) => next,
@@ -65,6 +71,19 @@ impl Tasks {
             Ok(None) => Next::Done,
             Err(halted) => self.halted(task, &stop, halted).await,
         }
+    }
+
+    /// Whether the task's plugin is installed, and this host could not load it: nobody took it
+    /// away, so the task is not to fail for that.
+    async fn waits_for_plugin(&self, task: &Task) -> bool {
+        let Some(name) = task.assigned_agents.first() else {
+            return false;
+        };
+        if self.kernel.catalogue().plugin(name.as_str()).is_some() {
+            return false;
+        }
+        let installed = self.store().installations().await;
+        installed.is_ok_and(|all| all.iter().any(|plugin| plugin.name == *name))
     }
 
     async fn execution_of(&self, task: &Arc<Task>, stop: Stop) -> Result<Option<RunEnd>, Halted> {

@@ -236,12 +236,10 @@ impl Tasks {
                     ));
                 }
                 let kinds = catalogue.kinds();
-                let known = if kinds.is_empty() {
-                    "no agent is installed: `mandate plugin install FILE`".to_owned()
-                } else {
-                    format!("one of {}", kinds.join(", "))
-                };
-                Problem::invalid_field("/kind", known)
+                if kinds.is_empty() {
+                    return Problem::conflict("no agent is installed: `mandate plugin install FILE`");
+                }
+                Problem::invalid_field("/kind", format!("one of {}", kinds.join(", ")))
             })
     }
 }
