@@ -232,7 +232,9 @@ impl Audit {
             let by = text(step, "invocation").to_owned();
             versions.entry(key).or_default().push((version, by));
         }
-        let mut told: BTreeMap<(String, String), Vec<(u64, Option<String>)>> = BTreeMap::new();
+        /// Versions with who wrote them, by collection and id.
+        type Told = BTreeMap<(String, String), Vec<(u64, Option<String>)>>;
+        let mut told = Told::new();
         for event in self
             .events
             .iter()

@@ -253,6 +253,39 @@ async fn a_schedule_goes_on_where_it_was() {
     Audit::read(&client, &[]).await.check();
 }
 
+/// What keeps a plugin from loading passes, and its tasks are there when it has passed.
+#[tokio::test]
+async fn tasks_wait_for_a_plugin_that_does_not_load() {
+    let host = Host::with(&options());
+    let client = host.admin();
+    client
+        .install(agent("patient").does([Do::Sleep(500)]).file())
+        .await;
+    let running = client
+        .submit(&json!({"kind": "patient", "input": {}}))
+        .await;
+    client.reaches(id(&running), "running").await;
+    let data = host.kill();
+    // Too little to compile it again.
+    std::fs::remove_dir_all(data.path().join("compiled")).unwrap();
+    let poor = "[guests]\ncompile_memory_bytes = 1000000\n".to_owned();
+    let host = Host::over(
+        data,
+        &Options {
+            config: poor,
+            ..Options::default()
+        },
+    );
+    let waits = |line: &str| line.contains("waits until its plugin loads").then_some(());
+    host.logged(waits).expect("told why it does not run");
+    let task = host.admin().task(id(&running)).await;
+    assert_eq!(task["status"], "running", "{task}");
+    let host = Host::over(host.kill(), &options());
+    let task = host.admin().ended(id(&running)).await;
+    assert_eq!(task["status"], "succeeded", "{task}");
+    assert_eq!(task["attempts"], 1, "{task}");
+}
+
 /// One host for one data directory, and the directory is free again at once when the host dies.
 #[tokio::test]
 async fn a_data_directory_has_one_host() {

@@ -10,6 +10,7 @@
 use mandate_tests::audit::{Audit, settled};
 use mandate_tests::host::DataDir;
 use mandate_tests::{Client, Do, Host, Options, Text, agent};
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::ffi::CString;
 use std::fs::File;
@@ -171,6 +172,13 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
         .get("/api/v1/records/pages/N-client")
         .await
         .expect(404);
+
+    // What cannot be written is not done: the caller hears that, and the task goes on.
+    for id in [&accepted[0], &accepted[99]] {
+        let path = format!("/api/v1/tasks/{id}/cancel");
+        let answer = client.send(client.request(Method::POST, &path)).await;
+        assert!(matches!(answer.status, 409 | 507), "{}", answer.text);
+    }
 
     // Long enough for all that ran to have come to a write that failed.
     let stuck = |line: &str| line.contains("goes on later").then_some(());
