@@ -116,7 +116,10 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/health", get(observe::health))
         .route("/api/v1/ready", get(observe::ready))
         .route("/api/v1/openapi.json", get(doc::get))
-        .route("/", get(|| async { axum::response::Redirect::temporary("/docs/") }))
+        .route(
+            "/",
+            get(|| async { axum::response::Redirect::temporary("/docs/") }),
+        )
         .route("/openapi.json", get(doc::get))
         .route("/ws", any(ws::connect))
         .route("/api/v1/ws", any(ws::connect))

@@ -237,7 +237,9 @@ impl Tasks {
                 }
                 let kinds = catalogue.kinds();
                 if kinds.is_empty() {
-                    return Problem::conflict("no agent is installed: `mandate plugin install FILE`");
+                    return Problem::conflict(
+                        "no agent is installed: `mandate plugin install FILE`",
+                    );
                 }
                 Problem::invalid_field("/kind", format!("one of {}", kinds.join(", ")))
             })
