@@ -17,10 +17,13 @@ enum Known {
     Running(Stop, Option<Arc<Task>>),
 }
 
+/// The tasks of one plugin that wait, each perhaps not before a time.
+type Waiting = BTreeMap<Place, (Arc<Task>, Option<Instant>)>;
+
 /// The unfinished tasks of this host.
 pub struct Queue {
     concurrency: usize,
-    queued: HashMap<String, BTreeMap<Place, (Arc<Task>, Option<Instant>)>>,
+    queued: HashMap<String, Waiting>,
     running: HashMap<String, usize>,
     running_total: usize,
     queued_bytes: usize,
