@@ -61,7 +61,7 @@ pub async fn installations_have_generations(home: &Home) {
         .unwrap(),
         status: InstallationStatus::Quarantined,
         installed_at: at(1),
-        updated_at: at(i64::try_from(generation).unwrap()),
+        updated_at: at(i64::from(generation)),
         updated_by: who("ann"),
     };
     let put = async |generation| {
