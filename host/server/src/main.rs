@@ -13,6 +13,7 @@ mod api;
 mod cli;
 mod config;
 mod host;
+mod listen;
 mod observability;
 mod task;
 mod trigger;

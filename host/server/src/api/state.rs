@@ -24,6 +24,10 @@ pub struct ApiSettings {
     /// Origins (`https://console.example.org`) whose pages may call; none by default. The
     /// host's own is always allowed.
     pub cors_origins: Vec<String>,
+    /// Connections at the same time; more wait until they are accepted.
+    pub connections: u32,
+    /// Seconds in which the head of a request must have arrived; as long may a connection idle.
+    pub head_seconds: u64,
     /// The most bytes of a JSON body.
     pub body_limit: usize,
     /// The most bytes of a plugin's file.
@@ -46,6 +50,8 @@ impl Default for ApiSettings {
     fn default() -> Self {
         Self {
             cors_origins: Vec::new(),
+            connections: 8_192,
+            head_seconds: 60,
             body_limit: 1 << 20,
             plugin_body_limit: mandate_plugin::package::MAX_PACKAGE_BYTES,
             body_seconds: 30,

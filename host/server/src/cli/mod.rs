@@ -20,7 +20,12 @@ pub const COMPILE_WORKER: &str = "compile-worker";
 
 /// A host for operations agents that nobody has to trust.
 #[derive(Parser)]
-#[command(name = "mandate", bin_name = "mandate", version, propagate_version = true)]
+#[command(
+    name = "mandate",
+    bin_name = "mandate",
+    version,
+    propagate_version = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -3,6 +3,7 @@
 use crate::api::{self, Api};
 use crate::config::Config;
 use crate::host::Host;
+use crate::listen;
 use crate::observability;
 use anyhow::Context;
 use mandate_kernel::InstallRequest;
@@ -12,9 +13,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// How long answers that are under way have when everything is drained.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// `mandate serve`
 #[derive(clap::Args)]
@@ -78,17 +76,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         tasks.drain(grace).await;
         drained.send_replace(true);
     });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let closing = |mut told: tokio::sync::watch::Receiver<bool>| async move {
-        // A sender that is gone has nothing more to drain.
-        let _ = told.wait_for(|done| *done).await;
-    };
-    let serving = axum::serve(listener, service).with_graceful_shutdown(closing(told.clone()));
-    tokio::select! {
-        served = serving => served.context("the listener failed")?,
-        // Answers that are under way are finished; who only listens is cut off.
-        () = async { closing(told).await; tokio::time::sleep(LAST_ANSWERS).await } => {}
-    }
+    listen::serve(listener, router, &config.api, told).await;
     tracing::info!("stopped");
     Ok(())
 }
