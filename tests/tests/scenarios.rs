@@ -274,7 +274,8 @@ notes = { collection = "notes" }"#,
         ("listen", host.url.trim_start_matches("http://").to_owned()),
         ("data", host.data.path().display().to_string()),
         ("10000", "x".repeat(10_000)),
-        ("pid", host.pid().to_string()),
+        // With its word: a number alone can be any other number too.
+        ("process", format!("process {}", host.pid())),
     ] {
         prepared.values.insert(name.to_owned(), value);
     }
