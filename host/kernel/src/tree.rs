@@ -121,26 +121,17 @@ pub struct Tree {
 }
 
 /// What is known of an execution when it starts or goes on.
+#[allow(missing_docs)] // the fields are those of `Tree`
 pub struct TreeStart {
-    #[allow(missing_docs)]
     pub execution: ExecutionId,
-    #[allow(missing_docs)]
     pub task: Option<TaskId>,
-    #[allow(missing_docs)]
     pub task_depth: u32,
-    #[allow(missing_docs)]
     pub task_root: Option<TaskId>,
-    #[allow(missing_docs)]
     pub tenant: TenantId,
-    #[allow(missing_docs)]
     pub principal: PrincipalName,
-    #[allow(missing_docs)]
     pub subject: Option<Subject>,
-    #[allow(missing_docs)]
     pub resumed: bool,
-    #[allow(missing_docs)]
     pub stop: Stop,
-    #[allow(missing_docs)]
     pub epoch: u64,
 }
 

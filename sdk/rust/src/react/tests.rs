@@ -1,3 +1,5 @@
+//! The loop of a model with tools, against the recording fake host.
+
 use super::*;
 use crate::testing::FakeHost;
 use serde_json::json;

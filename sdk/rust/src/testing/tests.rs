@@ -1,3 +1,5 @@
+//! That the fake host answers as a real one does.
+
 use super::*;
 use crate::invoke::Call;
 use crate::llm::ModelClass;
