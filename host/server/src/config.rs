@@ -18,6 +18,8 @@ pub struct Config {
     pub api: ApiSettings,
     /// `[tasks]`
     pub tasks: TaskConfig,
+    /// `[events]`
+    pub events: EventConfig,
     /// `[guests]`
     pub guests: GuestConfig,
     /// `[trust]`
@@ -87,6 +89,25 @@ impl TaskConfig {
             concurrency: self.concurrency,
             most_queued: self.most_queued,
             keep_scheduled: Duration::from_secs(self.keep_scheduled_seconds),
+        }
+    }
+}
+
+/// `[events]`: how long it is kept what happened.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventConfig {
+    /// Days that events are kept.
+    pub keep_days: u32,
+    /// Events that are kept; beyond that the oldest go first.
+    pub most: u64,
+}
+
+impl Default for EventConfig {
+    fn default() -> Self {
+        Self {
+            keep_days: 30,
+            most: 2_000_000,
         }
     }
 }

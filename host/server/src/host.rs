@@ -1,6 +1,6 @@
 //! A whole host: kernel, tasks and triggers over one data directory, opened and closed as one.
 
-use crate::config::{Config, data_dir};
+use crate::config::{Config, EventConfig, data_dir};
 use crate::task::Tasks;
 use crate::trigger::Triggers;
 use anyhow::Context;
@@ -77,7 +77,7 @@ impl Host {
         Triggers::new(self.kernel.clone(), self.tasks.clone(), keep)
             .start()
             .await?;
-        tokio::spawn(sweep(self.kernel.store().clone()));
+        tokio::spawn(sweep(self.kernel.store().clone(), config.events));
         Ok(())
     }
 
@@ -169,13 +169,20 @@ fn compile_command() -> Option<Vec<OsString>> {
     ])
 }
 
-async fn sweep(store: SharedStore) {
+async fn sweep(store: SharedStore, events: EventConfig) {
+    let days = Duration::from_hours(24) * events.keep_days;
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
-        match store.sweep(Timestamp::now()).await {
+        let now = Timestamp::now();
+        match store.sweep(now).await {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "expired tasks were removed"),
             Err(error) => tracing::warn!(%error, "what has expired cannot be removed"),
+        }
+        match store.forget_events(now.minus(days), events.most).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::debug!(removed, "old events were removed"),
+            Err(error) => tracing::warn!(%error, "old events cannot be removed"),
         }
     }
 }

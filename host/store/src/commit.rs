@@ -179,6 +179,12 @@ pub trait Commit: Send + Sync {
     /// [`StoreError`].
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
 
+    /// Removes events before `before`, and the oldest beyond the newest `most`. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn forget_events(&self, before: Timestamp, most: u64) -> Result<u64, StoreError>;
+
     /// The names of tenants that have rows, for listings.
     ///
     /// # Errors

@@ -46,6 +46,10 @@ pub struct Event {
 pub struct EventQuery {
     /// Only later than this number.
     pub after: u64,
+    /// Only up to this number.
+    pub to: Option<u64>,
+    /// Only what happened until then.
+    pub until: Option<Timestamp>,
     /// Only of these tenants; `None` is all.
     pub tenants: Option<Vec<TenantId>>,
     /// Only of these kinds, unless empty.
@@ -56,14 +60,19 @@ pub struct EventQuery {
     pub subject: Option<Subject>,
     /// At most so many.
     pub limit: u32,
+    /// The newest first, instead of the oldest.
+    pub newest_first: bool,
 }
 
 /// Reading events.
 #[async_trait::async_trait]
 pub trait EventStore: Send + Sync {
-    /// Events in order of their numbers.
+    /// Events in order of their numbers, or the newest first.
     async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError>;
 
-    /// The number of the last event; 0 when there is none.
+    /// The number of the last event; 0 when there was none.
     async fn last_event(&self) -> Result<u64, StoreError>;
+
+    /// The number of the oldest event that is still kept; one more than the last when there is none.
+    async fn first_event(&self) -> Result<u64, StoreError>;
 }

@@ -11,7 +11,6 @@ use mandate_kernel::CollectionEntry;
 use mandate_store::{Event, EventQuery, LogLine, TaskQuery};
 use mandate_types::{PluginName, Problem, Subject, TaskId, TaskStatus, TenantId, Timestamp};
 use serde::Serialize;
-use std::collections::VecDeque;
 
 /// A task, as briefly as a timeline wants it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -229,33 +228,21 @@ impl About {
         Ok(found)
     }
 
-    /// Events come oldest first, so all about the record are looked at; only the newest are held.
     async fn events(&self, api: &Api, place: Place, most: usize) -> ApiResult<Vec<Happened>> {
-        let mut query = EventQuery {
+        let query = EventQuery {
             tenants: Some(self.tenants.clone()),
             subject: Some(self.subject.clone()),
-            limit: MOST_ITEMS,
+            until: Some(place.until),
+            limit: u32::try_from(most).unwrap_or(u32::MAX),
+            newest_first: true,
             ..EventQuery::default()
         };
-        let mut newest = VecDeque::new();
-        loop {
-            let page = api.store().events(&query).await?;
-            let last = page.last().map(|event| event.seq);
-            let full = page.len() >= MOST_ITEMS as usize;
-            for event in page.into_iter().filter(|event| event.time <= place.until) {
-                newest.push_back(Happened {
-                    time: event.time,
-                    what: What::Event { event },
-                });
-                if newest.len() > most {
-                    newest.pop_front();
-                }
-            }
-            match last {
-                Some(last) if full => query.after = last,
-                _ => return Ok(newest.into()),
-            }
-        }
+        let newest = api.store().events(&query).await?;
+        let happened = newest.into_iter().map(|event| Happened {
+            time: event.time,
+            what: What::Event { event },
+        });
+        Ok(happened.collect())
     }
 
     async fn logs(&self, api: &Api, place: Place, most: usize) -> ApiResult<Vec<Happened>> {

@@ -1,11 +1,12 @@
 //! Handing writes to the writer, and waiting for its answer.
 
 use super::SqliteStore;
+use super::event::PORTION;
 use super::op::prepare;
 use super::sql::{Columns, Sql};
 use super::writer::{Job, Request};
 use crate::commit::{Commit, Committed, Lease, Write};
-use crate::{CommitError, Event, StoreError};
+use crate::{CommitError, Event, EventStore as _, StoreError};
 use mandate_types::{TenantId, Timestamp};
 use std::sync::Arc;
 use tokio::sync::{broadcast, oneshot};
@@ -54,6 +55,24 @@ impl Commit for SqliteStore {
             let (tasks, more) = self.ask(Job::Sweep(now, reply), answer).await??;
             removed += tasks;
             if !more {
+                return Ok(removed);
+            }
+        }
+    }
+
+    async fn forget_events(&self, before: Timestamp, most: u64) -> Result<u64, StoreError> {
+        let up_to = self.last_event().await?.saturating_sub(most);
+        let mut removed = 0;
+        loop {
+            let (reply, answer) = oneshot::channel();
+            let job = Job::Forget {
+                before,
+                up_to,
+                reply,
+            };
+            let gone = self.ask(job, answer).await??;
+            removed += gone;
+            if gone < PORTION {
                 return Ok(removed);
             }
         }

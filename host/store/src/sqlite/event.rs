@@ -1,10 +1,15 @@
 //! Events as rows.
 
 use super::SqliteStore;
-use super::sql::{Arg, Columns, Sql};
+use super::sql::{self, Arg, Columns, Sql};
 use crate::StoreError;
 use crate::event::{Event, EventQuery, EventStore, NewEvent};
-use sqlx::sqlite::SqliteRow;
+use mandate_types::Timestamp;
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+/// Events that are removed at once; commits wait behind it.
+pub(super) const PORTION: u64 = 2_000;
 
 pub(super) const COLUMNS: &str = "seq, time, kind, subject, task, tenant, data";
 
@@ -53,8 +58,18 @@ impl EventStore for SqliteStore {
         if let Some(subject) = &query.subject {
             sql.clause(" AND subject = ?", Arg::text(subject));
         }
-        sql.push(" ORDER BY seq LIMIT ")
-            .bind(Arg::Int(query.limit.into()));
+        if let Some(to) = query.to {
+            sql.clause(" AND seq <= ?", Arg::count(to));
+        }
+        if let Some(until) = query.until {
+            sql.clause(" AND time <= ?", until.into());
+        }
+        sql.push(if query.newest_first {
+            " ORDER BY seq DESC LIMIT "
+        } else {
+            " ORDER BY seq LIMIT "
+        })
+        .bind(Arg::Int(query.limit.into()));
         sql.all(&self.readers).await?.iter().map(read).collect()
     }
 
@@ -63,5 +78,37 @@ impl EventStore for SqliteStore {
         sql.optional(&self.readers)
             .await?
             .map_or(Ok(0), |row| row.get_count("value"))
+    }
+
+    async fn first_event(&self) -> Result<u64, StoreError> {
+        let sql = Sql::new("SELECT seq FROM events ORDER BY seq LIMIT 1");
+        match sql.optional(&self.readers).await? {
+            Some(row) => row.get_count("seq"),
+            None => Ok(self.last_event().await?.saturating_add(1)),
+        }
+    }
+}
+
+/// Removes a portion of the oldest events: those before `before`, and those whose number is at
+/// most `most`. Only ever the oldest go, so that what is kept has no gap. Returns how many went.
+pub(super) async fn forget(
+    conn: &mut SqliteConnection,
+    before: Timestamp,
+    most: u64,
+) -> Result<u64, sqlx::Error> {
+    const OLDEST: &str = "SELECT seq, time FROM events ORDER BY seq LIMIT ?";
+    const FORGET: &str = "DELETE FROM events WHERE seq <= ?";
+    let mut last = None;
+    for row in &sql::rows(conn, OLDEST, &[Arg::count(PORTION)]).await? {
+        let (seq, time): (i64, i64) = (row.try_get("seq")?, row.try_get("time")?);
+        let old = time < before.micros() || u64::try_from(seq).is_ok_and(|seq| seq <= most);
+        if !old {
+            break;
+        }
+        last = Some(seq);
+    }
+    match last {
+        Some(last) => sql::run(conn, FORGET, &[Arg::Int(last)]).await,
+        None => Ok(0),
     }
 }

@@ -33,6 +33,12 @@ pub(super) enum Job {
     Check(oneshot::Sender<Result<(), StoreError>>),
     /// Removes a portion of what is past its time: how many tasks, and whether there may be more.
     Sweep(Timestamp, oneshot::Sender<Result<(u64, bool), StoreError>>),
+    /// Removes a portion of the oldest events: how many.
+    Forget {
+        before: Timestamp,
+        up_to: u64,
+        reply: oneshot::Sender<Result<u64, StoreError>>,
+    },
 }
 
 /// Why a batch was not written.
@@ -115,6 +121,14 @@ impl Writer {
                     // A caller that no longer listens needs no answer.
                     Job::Check(reply) => drop(reply.send(self.check().await)),
                     Job::Sweep(now, reply) => drop(reply.send(self.sweep(now).await)),
+                    Job::Forget {
+                        before,
+                        up_to,
+                        reply,
+                    } => {
+                        let gone = super::event::forget(&mut self.conn, before, up_to).await;
+                        drop(reply.send(gone.map_err(sql::store_error)));
+                    }
                 }
             }
             if !group.is_empty() {

@@ -211,6 +211,54 @@ pub async fn events_are_filtered(home: &Home) {
         .await,
         [6]
     );
+    assert_eq!(
+        numbers(EventQuery {
+            newest_first: true,
+            to: Some(8),
+            limit: 3,
+            ..any()
+        })
+        .await,
+        [8, 7, 6]
+    );
+}
+
+/// Old ones go, and the oldest beyond the most; what is kept has no gap, and numbers go on.
+pub async fn only_the_oldest_events_are_forgotten(home: &Home) {
+    let store = home.open().await;
+    assert_eq!(store.first_event().await.unwrap(), 1);
+    // More than one portion, and one that came late with an early time.
+    let times = (0..5_000).map(|n| if n == 4_500 { 1 } else { n });
+    let writes = times
+        .map(|n| {
+            let mut new = event("tick");
+            new.time = at(n);
+            happen(new)
+        })
+        .collect();
+    store.commit(None, writes).await.unwrap();
+    let kept = async || -> (u64, u64, usize) {
+        let query = EventQuery {
+            limit: 10_000,
+            ..EventQuery::default()
+        };
+        let events = store.events(&query).await.unwrap();
+        assert!(events.windows(2).all(|two| two[0].seq + 1 == two[1].seq));
+        let first = store.first_event().await.unwrap();
+        (first, store.last_event().await.unwrap(), events.len())
+    };
+    assert_eq!(store.forget_events(at(0), 10_000).await.unwrap(), 0);
+    assert_eq!(store.forget_events(at(4_400), 10_000).await.unwrap(), 4_400);
+    assert_eq!(kept().await, (4_401, 5_000, 600));
+    assert_eq!(store.forget_events(at(0), 100).await.unwrap(), 500);
+    assert_eq!(kept().await, (4_901, 5_000, 100));
+    assert_eq!(store.forget_events(at(9_000), 100).await.unwrap(), 100);
+    assert_eq!(kept().await, (5_001, 5_000, 0));
+    store
+        .commit(None, vec![happen(event("tick"))])
+        .await
+        .unwrap();
+    assert_eq!(kept().await, (5_001, 5_001, 1));
 }
 
 pub async fn writes_of_one_commit_see_each_other(home: &Home) {

@@ -57,6 +57,7 @@ contract! {
     queries::wrong_queries_say_what_is_right,
     queries::pages_cover_everything_once,
     queries::cursors_are_tied_to_their_listing,
+    commits::only_the_oldest_events_are_forgotten,
     commits::one_of_many_fails_alone,
     commits::a_commit_is_all_or_nothing,
     commits::events_have_no_gap_with_many_writers,

@@ -198,7 +198,14 @@ impl Client {
         self.heard = true;
         self.topics = Some(topics);
         let text = json!({"type": "subscribed", "after": self.at}).to_string();
-        self.out.send([Message::text(text)]).await?;
+        let mut messages = vec![Message::text(text)];
+        let first = self.api.store().first_event().await?;
+        if self.at.saturating_add(1) < first {
+            let gone = json!({"type": "forgotten", "from": self.at + 1, "to": first - 1});
+            messages.push(Message::text(gone.to_string()));
+            self.at = first - 1;
+        }
+        self.out.send(messages).await?;
         self.catch_up(last).await
     }
 
