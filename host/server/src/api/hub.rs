@@ -1,10 +1,11 @@
 //! Passes events on to WebSocket clients. Each event is written as JSON once, however many
 //! listen; a client that is slow falls behind alone and reads the rest from the store.
 
+use super::doorstep::{Doorstep, Stranger};
 use super::state::ApiState;
 use axum::extract::ws::Utf8Bytes;
 use mandate_store::Event;
-use mandate_types::{EventKind, TaskStatus, Timestamp};
+use mandate_types::{EventKind, Problem, TaskStatus, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::{Arc, Weak};
@@ -54,6 +55,7 @@ pub struct Hub {
     notices: broadcast::Sender<Arc<Notice>>,
     places: Arc<Semaphore>,
     most: usize,
+    doorstep: Doorstep,
 }
 
 impl Hub {
@@ -65,17 +67,26 @@ impl Hub {
             notices,
             places: Arc::new(Semaphore::new(most)),
             most,
+            doorstep: Doorstep::default(),
         }
     }
 
-    /// A place for one more client, if there is one.
-    pub fn place(&self) -> Option<OwnedSemaphorePermit> {
-        self.places.clone().try_acquire_owned().ok()
+    /// A place for one more client that has signed in.
+    ///
+    /// # Errors
+    /// When all places are taken.
+    pub fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let most = self.most;
+        self.places.clone().try_acquire_owned().map_err(|_| {
+            Problem::unavailable(format!(
+                "{most} clients listen, which is all that this host takes (`ws_clients`)"
+            ))
+        })
     }
 
-    /// How many clients there may be.
-    pub fn most_clients(&self) -> usize {
-        self.most
+    /// A client that has not signed in yet.
+    pub fn stranger(&self) -> Stranger {
+        self.doorstep.step_up()
     }
 
     /// How many clients there are.

@@ -6,6 +6,7 @@ mod activity;
 mod agents;
 mod auth;
 mod doc;
+mod doorstep;
 mod error;
 mod events;
 mod executions;

@@ -5,6 +5,7 @@ mod client;
 
 use super::Api;
 use super::auth::{Caller, TokenKey, bearer, peer, token_key};
+use super::doorstep::Stranger;
 use super::error::{ApiError, ApiResult};
 use super::input;
 use super::topic::Said;
@@ -23,6 +24,7 @@ use mandate_types::Problem;
 use serde_json::json;
 use std::net::IpAddr;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// How long a client has to say who it is.
 const SIGN_IN: Duration = Duration::from_secs(5);
@@ -48,25 +50,23 @@ pub async fn connect(
     check_origin(&parts.headers, &api.settings.cors_origins)?;
     let peer = peer(&parts);
     // Programs may sign in at once; browsers cannot send the header, and use the first message.
-    let signed_in = if parts.headers.contains_key(AUTHORIZATION) {
+    let entered = if parts.headers.contains_key(AUTHORIZATION) {
         let key = token_key(bearer(&parts.headers)?);
-        Some((key, api.door.enter(&key, peer).await?))
+        let caller = api.door.enter(&key, peer).await?;
+        let place = api.hub.place()?;
+        Entered::SignedIn(SignedIn {
+            key,
+            caller,
+            place,
+            first: None,
+        })
     } else {
-        None
-    };
-    let Some(place) = api.hub.place() else {
-        let most = api.hub.most_clients();
-        let detail =
-            format!("{most} clients listen, which is all that this host takes (`ws_clients`)");
-        return Err(Problem::unavailable(detail).into());
+        Entered::Stranger(api.hub.stranger())
     };
     Ok(upgrade
         .max_message_size(LARGEST)
         .max_frame_size(LARGEST)
-        .on_upgrade(move |socket| async move {
-            let _place = place;
-            serve(api, socket, signed_in, peer).await;
-        }))
+        .on_upgrade(move |socket| serve(api, socket, entered, peer)))
 }
 
 /// Pages of other origins may not use a browser's access to the host.
@@ -111,16 +111,34 @@ impl From<StoreError> for End {
     }
 }
 
-async fn serve(
-    api: Api,
-    socket: WebSocket,
-    signed_in: Option<(TokenKey, Caller)>,
-    peer: Option<IpAddr>,
-) {
+/// Who opened it.
+enum Entered {
+    SignedIn(SignedIn),
+    Stranger(Stranger),
+}
+
+/// Who has signed in, and what else they said with it.
+struct SignedIn {
+    key: TokenKey,
+    caller: Caller,
+    place: OwnedSemaphorePermit,
+    first: Option<Said>,
+}
+
+async fn serve(api: Api, socket: WebSocket, entered: Entered, peer: Option<IpAddr>) {
     let (sink, mut stream) = socket.split();
     let mut out = Out { sink };
-    let end = match sign_in(&api, &mut stream, &mut out, signed_in, peer).await {
-        Ok(SignedIn { key, caller, first }) => {
+    let signed_in = match entered {
+        Entered::SignedIn(signed_in) => Ok(signed_in),
+        Entered::Stranger(stranger) => sign_in(&api, &mut stream, &mut out, stranger, peer).await,
+    };
+    let end = match signed_in {
+        Ok(SignedIn {
+            key,
+            caller,
+            place: _place,
+            first,
+        }) => {
             let mut client = Client::new(api, key, caller, out);
             let end = client.run(first, &mut stream).await;
             out = client.into_out();
@@ -140,27 +158,13 @@ async fn serve(
     let _ = tokio::time::timeout(FAREWELL, out.sink.close()).await;
 }
 
-/// Who has signed in, and what else they said with it.
-struct SignedIn {
-    key: TokenKey,
-    caller: Caller,
-    first: Option<Said>,
-}
-
 async fn sign_in(
     api: &Api,
     stream: &mut SplitStream<WebSocket>,
     out: &mut Out,
-    signed_in: Option<(TokenKey, Caller)>,
+    mut stranger: Stranger,
     peer: Option<IpAddr>,
 ) -> Result<SignedIn, End> {
-    if let Some((key, caller)) = signed_in {
-        return Ok(SignedIn {
-            key,
-            caller,
-            first: None,
-        });
-    }
     const WANTED: &str = "say who you are first: {\"token\": \"…\"}";
     let first = async {
         loop {
@@ -171,7 +175,14 @@ async fn sign_in(
             }
         }
     };
-    let first = match tokio::time::timeout(SIGN_IN, first).await {
+    let first = tokio::select! {
+        first = tokio::time::timeout(SIGN_IN, first) => first,
+        () = stranger.sent_away() => {
+            let reason = "too many clients have not said who they are; try again";
+            return Err(End::Closed(close_code::AGAIN, reason));
+        }
+    };
+    let first = match first {
         Ok(Some(text)) => text,
         Ok(None) => return Err(End::Gone),
         Err(_) => return Err(End::Closed(close_code::POLICY, WANTED)),
@@ -189,6 +200,13 @@ async fn sign_in(
     let key = token_key(&token);
     match api.door.enter(&key, peer).await {
         Ok(caller) => {
+            let place = match api.hub.place() {
+                Ok(place) => place,
+                Err(problem) => {
+                    out.send([problem_text(&problem.into())]).await?;
+                    return Err(End::Closed(close_code::AGAIN, "all places are taken"));
+                }
+            };
             let text = json!({"type": "signed_in", "name": caller.name, "role": caller.role});
             out.send([Message::text(text.to_string())]).await?;
             // The subscription may come with the token, which saves a round trip.
@@ -196,7 +214,12 @@ async fn sign_in(
                 token: None,
                 ..said
             });
-            Ok(SignedIn { key, caller, first })
+            Ok(SignedIn {
+                key,
+                caller,
+                place,
+                first,
+            })
         }
         Err(error) => {
             out.send([problem_text(&error)]).await?;
