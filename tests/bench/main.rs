@@ -7,6 +7,7 @@ mod floor;
 mod guests;
 mod host;
 mod http;
+mod incident;
 mod invoke;
 mod memory;
 mod report;
@@ -42,6 +43,7 @@ const BENCHES: &[Bench] = &[
     bench("task_throughput", tasks::throughput, "value ≥ 1000"),
     bench("task_get", tasks::get, "ratio ≥ 0.7"),
     bench("ws_fanout", fanout::run, ""),
+    bench("incident_flow", incident::flow, ""),
     bench("memory_running_100", memory::run, ""),
     bench("startup_cold", startup::cold, ""),
     bench("startup_warm", startup::warm, ""),

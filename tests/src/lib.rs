@@ -11,6 +11,7 @@
 
 pub mod audit;
 pub mod client;
+pub mod eval;
 pub mod guest;
 pub mod host;
 pub mod load;
