@@ -1,27 +1,26 @@
 //! One call of one guest: from its row in the journal to its end, new or resumed.
 
+mod ending;
+
 use crate::capability::Scope;
 use crate::catalogue::Active;
 use crate::guest::Guest;
 use crate::journal::Journal;
 use crate::kernel::Kernel;
 use crate::loaded::Loaded;
-use crate::records::list;
 use crate::tree::{Halted, Lineage, Tree};
+use ending::{Dropped, agent_event, checked, conclude, failure, told};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use mandate_plugin::{Validator, validate};
-use mandate_runtime::bindings::types::types::Error;
+use mandate_runtime::Ended;
 use mandate_runtime::bindings::{agent_export, tool_export};
-use mandate_runtime::{End, Ended};
-use mandate_store::{Ending, Invocation, NewEvent, Task, TaskError, Write};
+use mandate_store::{Ending, Invocation, Task, TaskError, Write};
 use mandate_types::{
     Effects, EventKind, GuestKind, InvocationId, InvocationStatus, Limits, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a guest answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -355,48 +354,6 @@ async fn run(
     Ok(report)
 }
 
-/// Ends an invocation in the journal whose caller was stopped while it waited: the guest is
-/// gone, and nobody else would say so.
-struct Dropped<'a> {
-    tree: &'a Tree,
-    call: &'a Call,
-    steps: Arc<AtomicU64>,
-    armed: bool,
-}
-
-impl Drop for Dropped<'_> {
-    fn drop(&mut self) {
-        if !self.armed {
-            return;
-        }
-        let reason = match self.tree.stop.reason() {
-            Some(reason) => reason.to_owned(),
-            None => "its caller ended".to_owned(),
-        };
-        let error = failure("cancelled", &reason, false);
-        let how = json!({
-            "status": InvocationStatus::Cancelled,
-            "summary": null,
-            "error": error,
-        });
-        let ending = Ending {
-            status: InvocationStatus::Cancelled,
-            result: None,
-            error: Some(error),
-            ended_at: Timestamp::now(),
-            steps: self.steps.load(Ordering::Relaxed),
-            peak_memory_bytes: 0,
-            cost_micro_usd: Default::default(),
-        };
-        let end = Write::EndInvocation {
-            id: self.call.id.clone(),
-            ending: Box::new(ending),
-        };
-        let event = agent_event(self.tree, self.call, EventKind::AGENT_COMPLETED, how);
-        self.tree.abandon(std::iter::once(end).chain(event));
-    }
-}
-
 fn agent_task(tree: &Tree, call: &Call, settings: String) -> agent_export::Task {
     let task = call.task.as_deref();
     agent_export::Task {
@@ -416,94 +373,5 @@ fn agent_task(tree: &Tree, call: &Call, settings: String) -> agent_export::Task 
         tenant: tree.tenant.to_string(),
         attempt: task.map_or(1, |t| t.attempts),
         settings,
-    }
-}
-
-fn agent_event(tree: &Tree, call: &Call, kind: &str, mut data: Value) -> Option<Write> {
-    if call.kind != GuestKind::Agent {
-        return None;
-    }
-    if let Some(fields) = data.as_object_mut() {
-        fields.insert("agent".to_owned(), json!(call.plugin.name()));
-        fields.insert("invocation".to_owned(), json!(call.id));
-        fields.insert("execution".to_owned(), json!(tree.execution));
-    }
-    Some(Write::Event(Box::new(NewEvent {
-        time: Timestamp::now(),
-        kind: kind.to_owned(),
-        subject: tree.subject.clone(),
-        task: tree.task.clone(),
-        tenant: tree.tenant.clone(),
-        data,
-    })))
-}
-
-fn failure(kind: &str, message: &str, retryable: bool) -> TaskError {
-    TaskError {
-        kind: kind.to_owned(),
-        message: message.to_owned(),
-        retryable,
-    }
-}
-
-/// What a guest answered, if that is what its own schema says.
-fn checked(what: &str, schema: Option<&Validator>, text: &str) -> Result<Value, TaskError> {
-    let value: Value = serde_json::from_str(text).map_err(|error| {
-        failure(
-            "invalid_answer",
-            &format!("its {what} is not JSON: {error}"),
-            false,
-        )
-    })?;
-    if let Some(schema) = schema {
-        validate(schema, &value).map_err(|problems| {
-            let message = format!(
-                "its {what} is not what its own schema says: {}",
-                list(&problems)
-            );
-            failure("invalid_answer", &message, false)
-        })?;
-    }
-    Ok(value)
-}
-
-/// An error that the guest itself ended with.
-fn told(error: Error) -> TaskError {
-    match error {
-        Error::Denied(denial) => failure(
-            "denied",
-            &format!("{}: {}", denial.capability, denial.reason),
-            false,
-        ),
-        Error::BudgetExhausted(_) => failure("budget_exhausted", "the budget is exhausted", false),
-        Error::Invalid(reason) => failure("invalid", &reason, false),
-        Error::Unavailable(outage) => failure("unavailable", &outage.reason, true),
-        Error::NotFound(what) => failure("not_found", &format!("there is no {what}"), false),
-        Error::Conflict(reason) => failure("conflict", &reason, true),
-        Error::Interrupted(reason) => failure("interrupted", &reason, true),
-        Error::Failed(f) => failure("failed", &f.message, f.retryable),
-    }
-}
-
-fn conclude(result: Result<ReportResult, End>) -> (InvocationStatus, ReportResult) {
-    match result {
-        Ok(Ok(report)) => (InvocationStatus::Succeeded, Ok(report)),
-        Ok(Err(error)) => (InvocationStatus::Failed, Err(error)),
-        Err(End::Limit(hit)) => (
-            InvocationStatus::Failed,
-            Err(failure("limit", &hit.to_string(), false)),
-        ),
-        Err(End::Trap(message)) => (
-            InvocationStatus::Failed,
-            Err(failure("trap", &message, false)),
-        ),
-        Err(End::Full(message)) => (
-            InvocationStatus::Failed,
-            Err(failure("unavailable", &message, true)),
-        ),
-        Err(End::Stopped(reason)) => (
-            InvocationStatus::Cancelled,
-            Err(failure("cancelled", &reason, false)),
-        ),
     }
 }

@@ -1,19 +1,23 @@
 //! What the invocations of one execution share: its lease, its stop handle, and the writes
 //! that are not on disk yet.
 
+mod buffer;
+mod lineage;
+
+use buffer::Buffer;
+use lineage::sizes;
 use mandate_runtime::Stop;
 use mandate_store::{
-    CommitError, Committed, Invocation, Lease, SharedStore, Step, StepAnswer, StoreError, Write,
+    CommitError, Committed, Invocation, Lease, SharedStore, StepAnswer, StoreError, Write,
 };
-use mandate_types::{
-    ExecutionId, GuestKind, InvocationId, LimitHit, LimitName, PluginName, PrincipalName,
-    StepState, Subject, TaskId, TenantId,
-};
+use mandate_types::{ExecutionId, InvocationId, PrincipalName, Subject, TaskId, TenantId};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OwnedMutexGuard};
+
+pub use lineage::Lineage;
 
 /// Buffered steps reach the disk at least this often, so that a running execution can be watched.
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
@@ -52,42 +56,6 @@ impl From<CommitError> for Halted {
             CommitError::LeaseLost(_) => Self::LeaseLost,
             CommitError::Store(store) => Self::Store(store),
             other => Self::Store(StoreError::Corrupt(other.to_string())),
-        }
-    }
-}
-
-/// Writes that wait for the next commit. They go out in order, and together.
-#[derive(Default)]
-struct Buffer {
-    writes: Vec<Write>,
-    flushed: Option<Instant>,
-    /// Once a commit failed nothing more is written: what is on disk stays a prefix.
-    broken: Option<Halted>,
-}
-
-impl Buffer {
-    /// Keeps a write. The end of an invocation goes into its start if that is still waiting:
-    /// then its row is written once, together with many others.
-    fn keep(&mut self, write: Write) {
-        let Write::EndInvocation { id, ending } = write else {
-            self.writes.push(write);
-            return;
-        };
-        let waiting = self.writes.iter_mut().rev().find_map(|write| match write {
-            Write::StartInvocation(row) if row.id == id => Some(row),
-            _ => None,
-        });
-        match waiting {
-            Some(row) => {
-                row.status = ending.status;
-                row.result = ending.result;
-                row.error = ending.error;
-                row.ended_at = Some(ending.ended_at);
-                row.steps = ending.steps;
-                row.peak_memory_bytes = ending.peak_memory_bytes;
-                row.cost_micro_usd = ending.cost_micro_usd;
-            }
-            None => self.writes.push(Write::EndInvocation { id, ending }),
         }
     }
 }
@@ -227,29 +195,8 @@ impl Tree {
     /// # Errors
     /// [`Halted`] when the journal cannot be written.
     pub async fn answer(&self, answer: StepAnswer) -> Result<(), Halted> {
-        let mut buffer = self.buffer.lock().await;
-        let waiting = buffer
-            .writes
-            .iter_mut()
-            .rev()
-            .find_map(|write| match write {
-                Write::Step(step) if is_for(step, &answer) => Some(step),
-                _ => None,
-            });
-        match waiting {
-            Some(step) => {
-                step.state = StepState::Answered;
-                step.answer = Some(answer.answer);
-                step.refused = answer.refused;
-                step.cost_micro_usd = answer.cost_micro_usd;
-                step.answered_at = Some(answer.answered_at);
-                Ok(())
-            }
-            None => {
-                buffer.writes.push(Write::AnswerStep(Box::new(answer)));
-                Ok(())
-            }
-        }
+        self.buffer.lock().await.answer(answer);
+        Ok(())
     }
 
     /// Commits everything that waits, and `writes` with it. What was begun is finished also if
@@ -327,120 +274,15 @@ fn broke_off(lost: &tokio::task::JoinError) -> StoreError {
     StoreError::Unavailable(format!("a commit broke off: {lost}"))
 }
 
-/// Each invocation, with how many there are of it and below it.
-fn sizes(known: &[Invocation]) -> HashMap<InvocationId, u64> {
-    let parents: HashMap<_, _> = known
-        .iter()
-        .map(|invocation| (&invocation.id, invocation.parent.as_ref()))
-        .collect();
-    let mut sizes: HashMap<InvocationId, u64> = HashMap::new();
-    for invocation in known {
-        let mut above = Some(&invocation.id);
-        // No chain is longer than there are invocations, whatever the rows say.
-        for _ in 0..=known.len() {
-            let Some(id) = above else { break };
-            *sizes.entry(id.clone()).or_default() += 1;
-            above = parents.get(id).copied().flatten();
-        }
-    }
-    sizes
-}
-
-fn is_for(step: &Step, answer: &StepAnswer) -> bool {
-    step.sequence == answer.sequence
-        && step.index == answer.index
-        && step.invocation == answer.invocation
-}
-
-/// An invocation and those above it: where guards that follow the chain of causes look.
-pub struct Lineage {
-    /// The installed name of the plugin.
-    pub plugin: PluginName,
-    /// Agent or tool.
-    pub kind: GuestKind,
-    /// How far below the root.
-    pub depth: u32,
-    children: AtomicU64,
-    most_children: u64,
-    most_depth: u32,
-    parent: Option<Arc<Lineage>>,
-}
-
-impl Lineage {
-    /// An invocation below `parent`, allowed so many below itself.
-    pub fn new(
-        plugin: PluginName,
-        kind: GuestKind,
-        limits: &mandate_types::Limits,
-        parent: Option<Arc<Lineage>>,
-    ) -> Self {
-        Self {
-            plugin,
-            kind,
-            depth: parent.as_ref().map_or(0, |p| p.depth.saturating_add(1)),
-            children: AtomicU64::new(0),
-            most_children: limits.children,
-            most_depth: limits.depth,
-            parent,
-        }
-    }
-
-    fn upwards(&self) -> impl Iterator<Item = &Lineage> {
-        std::iter::successors(Some(self), |lineage| lineage.parent.as_deref())
-    }
-
-    /// Counts again what was counted before the execution went on here.
-    pub fn count_again(&self, children: u64) {
-        for lineage in self.upwards() {
-            lineage.children.fetch_add(children, Ordering::Relaxed);
-        }
-    }
-
-    /// Counts one more invocation below this one and all above it.
-    ///
-    /// # Errors
-    /// The limit that one of them hit.
-    pub fn admit_child(&self) -> Result<(), LimitHit> {
-        for lineage in self.upwards() {
-            let below = self.depth.saturating_add(1).saturating_sub(lineage.depth);
-            if below > lineage.most_depth {
-                return Err(LimitHit {
-                    limit: LimitName::Depth,
-                    value: u64::from(lineage.most_depth),
-                });
-            }
-            if lineage.children.fetch_add(1, Ordering::Relaxed) >= lineage.most_children {
-                return Err(LimitHit {
-                    limit: LimitName::Children,
-                    value: lineage.most_children,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// The chain from the root to the agent `name`, if that agent is in it: calling it again
-    /// would be a circle.
-    pub fn circle(&self, name: &PluginName) -> Option<String> {
-        let mut chain: Vec<&str> = self.upwards().map(|l| l.plugin.as_str()).collect();
-        let known = self
-            .upwards()
-            .any(|l| l.kind == GuestKind::Agent && l.plugin == *name);
-        known.then(|| {
-            chain.reverse();
-            chain.push(name.as_str());
-            chain.join(" → ")
-        })
-    }
-}
-
+/// What tests of this room's parts begin with.
 #[cfg(test)]
-mod tests {
+mod samples {
     use super::*;
-    use mandate_store::Ending;
-    use mandate_types::{Digest, InvocationStatus, Limits, MicroUsd, Timestamp};
+    use mandate_types::{
+        Digest, GuestKind, InvocationStatus, Limits, MicroUsd, PluginName, Timestamp,
+    };
 
-    fn invocation() -> Invocation {
+    pub fn invocation() -> Invocation {
         Invocation {
             id: InvocationId::fresh(),
             execution: ExecutionId::fresh(),
@@ -468,81 +310,5 @@ mod tests {
             peak_memory_bytes: 0,
             cost_micro_usd: MicroUsd::ZERO,
         }
-    }
-
-    fn end(id: &InvocationId) -> Write {
-        let ending = Ending {
-            status: InvocationStatus::Succeeded,
-            result: Some(serde_json::json!(7)),
-            error: None,
-            ended_at: Timestamp::from_micros(5),
-            steps: 2,
-            peak_memory_bytes: 3,
-            cost_micro_usd: MicroUsd(4),
-        };
-        Write::EndInvocation {
-            id: id.clone(),
-            ending: Box::new(ending),
-        }
-    }
-
-    #[test]
-    fn an_end_goes_into_its_own_start_that_waits() {
-        let (ended, running) = (invocation(), invocation());
-        let mut buffer = Buffer::default();
-        buffer.keep(Write::StartInvocation(Box::new(ended.clone())));
-        buffer.keep(Write::StartInvocation(Box::new(running.clone())));
-        buffer.keep(end(&ended.id));
-        let [
-            Write::StartInvocation(first),
-            Write::StartInvocation(second),
-        ] = &buffer.writes[..]
-        else {
-            panic!("{:?}", buffer.writes);
-        };
-        assert_eq!(*second.as_ref(), running);
-        let expected = Invocation {
-            status: InvocationStatus::Succeeded,
-            result: Some(serde_json::json!(7)),
-            ended_at: Some(Timestamp::from_micros(5)),
-            steps: 2,
-            peak_memory_bytes: 3,
-            cost_micro_usd: MicroUsd(4),
-            ..ended
-        };
-        assert_eq!(*first.as_ref(), expected);
-    }
-
-    #[test]
-    fn children_count_for_all_above_them_also_after_a_restart() {
-        let (root, mut child, mut grandchild) = (invocation(), invocation(), invocation());
-        child.parent = Some(root.id.clone());
-        grandchild.parent = Some(child.id.clone());
-        let sizes = sizes(&[root.clone(), child.clone(), grandchild.clone()]);
-        assert_eq!(sizes[&root.id], 3);
-        assert_eq!(sizes[&child.id], 2);
-        assert_eq!(sizes[&grandchild.id], 1);
-        let limits = Limits {
-            children: 4,
-            ..Limits::default()
-        };
-        let plugin = PluginName::parse("text").unwrap();
-        let lineage = Lineage::new(plugin, GuestKind::Agent, &limits, None);
-        lineage.count_again(sizes[&child.id]);
-        assert!(lineage.admit_child().is_ok() && lineage.admit_child().is_ok());
-        assert_eq!(
-            lineage.admit_child().unwrap_err().limit,
-            LimitName::Children
-        );
-    }
-
-    #[test]
-    fn an_end_whose_start_is_on_disk_is_a_write_of_its_own() {
-        let id = InvocationId::fresh();
-        let mut buffer = Buffer::default();
-        buffer.keep(end(&id));
-        assert!(
-            matches!(&buffer.writes[..], [Write::EndInvocation { id: kept, .. }] if *kept == id)
-        );
     }
 }

@@ -1,6 +1,9 @@
 //! Capability `invoke`: tools, other agents and child tasks, within the guards that follow
 //! the whole chain of causes.
 
+mod offers;
+mod submit;
+
 use super::{At, Capability, Fail, Intent, JsonText, Performed, Scope, failed, unavailable};
 use crate::catalogue::Active;
 use crate::guest::{Guest, Told};
@@ -9,23 +12,21 @@ use crate::records::list;
 use crate::seam::Begun;
 use futures::stream::{FuturesOrdered, StreamExt};
 use mandate_plugin::{Validator, validate};
-use mandate_policy::{Refusal, grant::matches};
+use mandate_policy::Refusal;
 use mandate_runtime::End;
 use mandate_runtime::bindings::invoke::invoke as wit;
 use mandate_runtime::bindings::types::types::Error;
-use mandate_store::{NewEvent, Task, TaskError, Write};
-use mandate_types::{Effects, EventKind, GuestKind, InvocationId, Subject, TaskId, Timestamp};
+use mandate_store::TaskError;
+use mandate_types::{Effects, GuestKind, InvocationId};
+use offers::Offers;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
+use submit::Submit;
+
+pub use submit::{MOST_DEPTH, MOST_DESCRIPTION, MOST_TITLE, created};
 
 const INTERFACE: &str = "mandate:invoke/invoke";
-/// The most bytes of a task's title and target.
-pub const MOST_TITLE: usize = 500;
-/// The most bytes of a task's description.
-pub const MOST_DESCRIPTION: usize = 64 << 10;
-/// How deep a chain of tasks that cause each other may be, whatever a grant says.
-pub const MOST_DEPTH: u32 = 16;
 /// How many children of one invocation run at the same time; the rest of an `invoke-many` waits.
 const PARALLEL: usize = 16;
 
@@ -250,195 +251,6 @@ fn takes_work(active: &Active) -> Result<(), Error> {
             active.name()
         )))
     }
-}
-
-#[derive(Serialize)]
-struct Offers;
-
-impl Capability for Offers {
-    const INTERFACE: &'static str = INTERFACE;
-    const FUNCTION: &'static str = "offers";
-    type Answer = Vec<wit::Offer>;
-
-    fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
-        match &scope.plugin.grant().capabilities.invoke {
-            Some(_) => Ok(()),
-            None => Err(refuse("calling tools and agents is not granted".to_owned())),
-        }
-    }
-
-    async fn perform(self, at: At) -> Result<Performed<Vec<wit::Offer>>, Fail> {
-        let granted = at
-            .scope
-            .plugin
-            .grant()
-            .capabilities
-            .invoke
-            .clone()
-            .unwrap_or_default();
-        let catalogue = at.scope.kernel.catalogue();
-        let mut offers = Vec::new();
-        for active in catalogue.plugins().filter(|active| active.takes_work()) {
-            let name = active.name();
-            if let Some(agent) = active.loaded.description.agent()
-                && matches(&granted.agents, name.as_str())
-                && at.scope.lineage.circle(name).is_none()
-                && at.scope.ceiling >= Effects::Internal
-            {
-                offers.push(wit::Offer {
-                    name: name.to_string(),
-                    is_agent: true,
-                    summary: agent.summary.clone(),
-                    arguments: agent.input.to_string(),
-                });
-            }
-            for tool in active.loaded.tools.keys() {
-                let full = format!("{name}.{tool}");
-                let usable = active
-                    .terms(tool)
-                    .is_some_and(|terms| allowed_effects(&at.scope, &full, terms.effects).is_ok());
-                let described = active.loaded.description.tool(tool);
-                if let Some(described) = described
-                    && usable
-                    && matches(&granted.tools, &full)
-                {
-                    offers.push(wit::Offer {
-                        name: full,
-                        is_agent: false,
-                        summary: described.summary.clone(),
-                        arguments: described.arguments.to_string(),
-                    });
-                }
-            }
-        }
-        offers.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Performed::read(offers))
-    }
-}
-
-#[derive(Serialize)]
-struct Submit {
-    kind: String,
-    title: String,
-    description: String,
-    input: JsonText,
-    priority: Option<u8>,
-    target: Option<String>,
-    subject: Option<String>,
-}
-
-impl Capability for Submit {
-    const INTERFACE: &'static str = INTERFACE;
-    const FUNCTION: &'static str = "submit";
-    const EFFECTS: Effects = Effects::Internal;
-    const SUBMITS: bool = true;
-    type Answer = String;
-
-    fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
-        scope.plugin.grant().capabilities.submit(&self.kind)?;
-        let most = scope.limits.depth.min(MOST_DEPTH);
-        if scope.tree.task_depth >= most {
-            return Err(refuse(format!(
-                "the chain of tasks is {most} deep already; the limit is `depth` = {most} under [limits] in plugin.toml, or in the plugin's grant"
-            )));
-        }
-        Ok(())
-    }
-
-    async fn perform(self, at: At) -> Result<Performed<String>, Fail> {
-        let scope = &at.scope;
-        let new = self;
-        for (what, text, most) in [
-            ("title", Some(&new.title), MOST_TITLE),
-            ("description", Some(&new.description), MOST_DESCRIPTION),
-            ("target", new.target.as_ref(), MOST_TITLE),
-        ] {
-            if text.is_some_and(|text| text.len() > most) {
-                let reason = format!("{what}: expected at most {most} bytes");
-                return Err(Error::Invalid(reason).into());
-            }
-        }
-        if !scope.kernel.has_room() {
-            let reason = "the host has too many unfinished tasks; try again later";
-            return Err(unavailable(reason).into());
-        }
-        let catalogue = scope.kernel.catalogue();
-        let agent = catalogue
-            .agents_for(&new.kind)
-            .next()
-            .cloned()
-            .ok_or_else(|| {
-                not_found(&format!(
-                    "an agent that accepts tasks of the kind `{}`",
-                    new.kind
-                ))
-            })?;
-        let input = new.input.value("input")?;
-        if let Some(schemas) = &agent.loaded.agent {
-            check("input", &schemas.input, &input)?;
-        }
-        let priority = new.priority.unwrap_or(5);
-        if priority > 9 {
-            return Err(Error::Invalid("priority: expected 0 to 9".to_owned()).into());
-        }
-        let subject = match &new.subject {
-            Some(text) => {
-                Some(Subject::parse(text).map_err(|e| Error::Invalid(format!("subject: {e}")))?)
-            }
-            None => scope.tree.subject.clone(),
-        };
-        at.scope
-            .lineage
-            .admit_child()
-            .map_err(|hit| Fail::End(End::Limit(hit)))?;
-        let id = TaskId::derived(&scope.id, at.sequence, at.index);
-        let tree = &scope.tree;
-        let now = Timestamp::now();
-        let mut task = Task::new(
-            id.clone(),
-            new.kind,
-            new.title,
-            tree.tenant.clone(),
-            tree.principal.clone(),
-            now,
-        );
-        task.description = new.description;
-        task.input = input;
-        task.priority = priority;
-        task.target = new.target;
-        task.subject = subject;
-        task.assigned_agents = vec![agent.name().clone()];
-        task.parent = tree.task.clone();
-        task.root = tree.task_root.clone().unwrap_or_else(|| id.clone());
-        task.depth = tree.task_depth.saturating_add(1);
-        task.created_in = Some(scope.id.clone());
-        let writes = created(task);
-        Ok(Performed::written(id.to_string(), writes))
-    }
-}
-
-/// The writes that accept a task: the row, and the event by which the host learns to run it.
-pub fn created(task: Task) -> Vec<Write> {
-    let event = NewEvent {
-        time: task.created_at,
-        kind: EventKind::TASK_CREATED.to_owned(),
-        subject: task.subject.clone(),
-        task: Some(task.id.clone()),
-        tenant: task.tenant.clone(),
-        data: json!({
-            "kind": task.kind,
-            "title": task.title,
-            "priority": task.priority,
-            "created_by": task.created_by,
-            "assigned_agents": task.assigned_agents,
-            "parent": task.parent,
-            "by_agent": task.created_in.is_some(),
-        }),
-    };
-    vec![
-        Write::CreateTask(Box::new(task)),
-        Write::Event(Box::new(event)),
-    ]
 }
 
 impl wit::Host for Guest {
