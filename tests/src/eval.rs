@@ -7,6 +7,7 @@ pub mod petshop;
 pub mod rename;
 pub mod scene;
 pub mod score;
+pub mod simulated;
 pub mod split;
 pub mod table;
 

@@ -49,32 +49,39 @@ impl Outcome {
     }
 }
 
-/// The incident once the commander has done with it.
+/// The incident once nobody works on it any more.
 ///
 /// # Errors
 /// When that takes longer than `patience`, or the host is gone.
 pub async fn settled(desk: &Desk, id: &str, patience: Duration) -> anyhow::Result<Outcome> {
     let until = Instant::now() + patience;
-    let tasks = format!("tasks?kind=incident&subject=incidents/{id}");
     loop {
-        let tasks = desk.items(&tasks).await?;
-        let done = !tasks.is_empty() && tasks.iter().all(crate::client::is_final);
-        if done || Instant::now() > until {
-            let record = desk.get(&format!("records/incidents/{id}")).await?;
-            if !done {
-                bail!(
-                    "{id} is `{}` after {patience:?}, and still worked on",
-                    record["body"]["status"]
-                );
-            }
-            let mut outcome = Outcome::of(&record["body"]);
-            let failed = tasks.iter().find(|task| task["status"] != "succeeded");
-            outcome.trouble =
-                failed.map(|task| format!("the commander: {}", task["error"]["message"]));
+        if let Some(outcome) = ended(desk, id).await? {
             return Ok(outcome);
+        }
+        if Instant::now() > until {
+            bail!("{id} is still worked on after {patience:?}");
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// What an incident became, if nobody works on it any more.
+///
+/// # Errors
+/// When the host is gone.
+pub async fn ended(desk: &Desk, id: &str) -> anyhow::Result<Option<Outcome>> {
+    let tasks = desk
+        .items(&format!("tasks?kind=incident&subject=incidents/{id}"))
+        .await?;
+    if tasks.is_empty() || !tasks.iter().all(crate::client::is_final) {
+        return Ok(None);
+    }
+    let record = desk.get(&format!("records/incidents/{id}")).await?;
+    let mut outcome = Outcome::of(&record["body"]);
+    let failed = tasks.iter().find(|task| task["status"] != "succeeded");
+    outcome.trouble = failed.map(|task| format!("the commander: {}", task["error"]["message"]));
+    Ok(Some(outcome))
 }
 
 #[cfg(test)]

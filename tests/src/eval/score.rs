@@ -66,9 +66,9 @@ mod tests {
     #[test]
     fn guessing_has_an_expectation() {
         let mut guess = Score::default();
-        guess.add_guess(40);
-        assert_eq!(guess.to_string(), "top-1 0.03 top-3 0.08 n 1");
+        guess.add_guess(30);
+        assert_eq!(guess.to_string(), "top-1 0.03 top-3 0.10 n 1");
         guess.add_guess(2);
-        assert!((guess.top_3() - (0.075 + 1.0) / 2.0).abs() < 1e-9);
+        assert!((guess.top_3() - (0.1 + 1.0) / 2.0).abs() < 1e-9);
     }
 }
