@@ -1,0 +1,341 @@
+//! Taking alerts in: each notification is merged with what is known, each alert that needs one gets an incident,
+//! and the answer says of each what came of it. The order of the writes is such that whoever breaks off in the
+//! middle and is sent the same again comes to the same end.
+
+use crate::alert::{self, Alert, Reported};
+use crate::assign;
+use crate::flapping;
+use crate::merge::{Merged, Outcome, merge};
+use crate::notification::Notification;
+use incident_contract::Time;
+use mandate_sdk::prelude::*;
+use std::collections::BTreeMap;
+
+/// Alerts that are taken of one payload.
+pub const MOST: usize = 1_000;
+/// How often a write is tried again when somebody else was quicker.
+const ATTEMPTS: u32 = 10;
+/// Ids that one query may name.
+const IDS_OF_A_QUERY: usize = 200;
+/// Alerts that are held open and looked at with each payload.
+const MOST_HELD: u32 = 200;
+/// Refusals that are listed one by one.
+const MOST_REFUSED: usize = 100;
+
+/// The event that tells that an alert is over.
+pub const RESOLVED: &str = "alert_resolved";
+
+/// What came of a payload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Taken {
+    /// What was taken, in the order of the payload.
+    pub taken: Vec<TakenAlert>,
+    /// What was not, and why; the first hundred.
+    pub refused: Vec<Refused>,
+    /// How many were refused.
+    pub refused_count: usize,
+    /// Incidents that were opened for it.
+    pub opened: Vec<String>,
+    /// What the sender, or the operator, should know or do.
+    pub notes: Vec<String>,
+}
+
+/// What came of one alert of a payload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TakenAlert {
+    /// Its place in the payload, from 0.
+    pub index: usize,
+    /// Its id in `alerts`.
+    pub alert: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The incident that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<String>,
+}
+
+/// What was not taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Refused {
+    /// Its place in the payload, from 0; the first one, if several were refused for the same reason.
+    pub index: usize,
+    /// Why.
+    pub reason: String,
+}
+
+impl Taken {
+    /// Says that an alert was not taken.
+    pub fn refuse(&mut self, index: usize, reason: impl Into<String>) {
+        self.refused_count += 1;
+        if self.refused.len() < MOST_REFUSED {
+            let reason = reason.into();
+            self.refused.push(Refused { index, reason });
+        }
+    }
+
+    /// Says something once.
+    pub fn note(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        if !self.notes.contains(&text) {
+            self.notes.push(text);
+        }
+    }
+}
+
+/// One alert while a payload is taken.
+pub struct Work {
+    /// Its id.
+    pub id: String,
+    /// What was said of it, with the place in the payload.
+    pub said: Vec<(usize, Notification)>,
+    /// As it is stored.
+    stored: Option<Record<Alert>>,
+    /// As it is to be stored.
+    pub alert: Alert,
+    /// What came of each notification.
+    outcomes: Vec<Outcome>,
+    /// How often it was over meanwhile.
+    resolved: bool,
+    /// Whether this alert has been firing before this payload: then it may have an incident.
+    pub repeated: bool,
+    /// The incident that was chosen for it now.
+    pub chosen: Option<String>,
+}
+
+/// Takes what a source says.
+///
+/// # Errors
+/// When nothing could be taken: what the host says.
+pub fn take(
+    host: &Host,
+    source: &str,
+    said: Vec<(usize, Notification)>,
+    mut taken: Taken,
+) -> Result<Taken, Error> {
+    let now = incident_contract::time(host.now());
+    settle(host, now)?;
+    let mut by_id: Vec<(String, Vec<(usize, Notification)>)> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for (index, notification) in said {
+        let place = *places.entry(notification.id.clone()).or_insert_with(|| {
+            by_id.push((notification.id.clone(), Vec::new()));
+            by_id.len() - 1
+        });
+        if let Some((_, all)) = by_id.get_mut(place) {
+            all.push((index, notification));
+        }
+    }
+    let mut known = known(host, by_id.iter().map(|(id, _)| id))?;
+    let mut work = Vec::new();
+    for (id, said) in by_id {
+        let stored = known.remove(&id);
+        match start(id, said, stored, source, now) {
+            Ok(one) => work.push(one),
+            Err(ignored) => {
+                for (index, id) in ignored {
+                    taken.note("Alerts that are over and were never heard of before are not kept.");
+                    taken.taken.push(TakenAlert {
+                        index,
+                        alert: id,
+                        outcome: Outcome::Ignored,
+                        incident: None,
+                    });
+                }
+            }
+        }
+    }
+    let plan = assign::assign(host, source, &mut work, now, &mut taken)?;
+    // Alerts before incidents: whoever wakes for a new incident finds its alerts.
+    for one in &mut work {
+        match write(host, one, source, now) {
+            Ok(()) => {}
+            Err(error @ Error::Denied { .. }) => return Err(error),
+            Err(error) => {
+                for (index, _) in &one.said {
+                    taken.refuse(*index, format!("the alert could not be written: {error}"));
+                }
+                one.outcomes.clear();
+            }
+        }
+    }
+    assign::carry_out(host, source, plan, &work, &mut taken)?;
+    for one in &work {
+        let each = one.said.iter().zip(&one.outcomes);
+        taken
+            .taken
+            .extend(each.map(|((index, _), outcome)| TakenAlert {
+                index: *index,
+                alert: one.id.clone(),
+                outcome: *outcome,
+                incident: one.alert.incident.clone(),
+            }));
+    }
+    taken.taken.sort_by_key(|one| one.index);
+    Ok(taken)
+}
+
+/// The records of alerts that there are.
+fn known<'i>(
+    host: &Host,
+    ids: impl Iterator<Item = &'i String>,
+) -> Result<BTreeMap<String, Record<Alert>>, Error> {
+    let ids: Vec<&String> = ids.collect();
+    let mut known = BTreeMap::new();
+    for some in ids.chunks(IDS_OF_A_QUERY) {
+        let found = host
+            .records::<Alert>(alert::COLLECTION)
+            .find()
+            .filter("id", Comparison::OneOf, some)
+            .limit(1_000)
+            .all(IDS_OF_A_QUERY)?;
+        known.extend(found.into_iter().map(|record| (record.id.clone(), record)));
+    }
+    Ok(known)
+}
+
+/// Merges all that was said of one alert; the places and the id of it, if there is nothing to keep.
+fn start(
+    id: String,
+    said: Vec<(usize, Notification)>,
+    stored: Option<Record<Alert>>,
+    source: &str,
+    now: Time,
+) -> Result<Work, Vec<(usize, String)>> {
+    let before = stored.as_ref().map(|record| record.body.clone());
+    let (alert, outcomes, resolved) = merge_all(before, &said, source, now);
+    match alert {
+        None => Err(said
+            .into_iter()
+            .map(|(index, _)| (index, id.clone()))
+            .collect()),
+        Some(alert) => Ok(Work {
+            id,
+            said,
+            repeated: stored
+                .as_ref()
+                .is_some_and(|record| record.body.reported == Reported::Firing),
+            stored,
+            alert,
+            outcomes,
+            resolved,
+            chosen: None,
+        }),
+    }
+}
+
+fn merge_all(
+    mut alert: Option<Alert>,
+    said: &[(usize, Notification)],
+    source: &str,
+    now: Time,
+) -> (Option<Alert>, Vec<Outcome>, bool) {
+    let mut outcomes = Vec::new();
+    let mut over = false;
+    for (_, notification) in said {
+        let merged: Merged = merge(alert, notification, source, now);
+        over |= merged.settled || merged.outcome == Outcome::Resolved;
+        outcomes.push(merged.outcome);
+        alert = merged.alert;
+    }
+    (alert, outcomes, over)
+}
+
+/// Writes an alert, again on top of what somebody else wrote meanwhile; then tells that it is over, if it is.
+fn write(host: &Host, work: &mut Work, source: &str, now: Time) -> Result<(), Error> {
+    let alerts = host.records::<Alert>(alert::COLLECTION);
+    let mut attempt = 1;
+    let written = loop {
+        if let Some(incident) = &work.chosen {
+            work.alert.incident = Some(incident.clone());
+        }
+        let tried = match &work.stored {
+            None => alerts.create_as(&work.id, &work.alert),
+            Some(stored) => alerts.update(&Record {
+                body: work.alert.clone(),
+                ..stored.clone()
+            }),
+        };
+        match tried {
+            Err(Error::Conflict(_) | Error::NotFound(_)) if attempt < ATTEMPTS => attempt += 1,
+            done => break done?,
+        }
+        work.stored = match alerts.get(&work.id) {
+            Ok(record) => Some(record),
+            Err(Error::NotFound(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let before = work.stored.as_ref().map(|record| record.body.clone());
+        let (alert, outcomes, resolved) = merge_all(before, &work.said, source, now);
+        if let Some(alert) = alert {
+            work.alert = alert;
+        }
+        (work.outcomes, work.resolved) = (outcomes, resolved);
+    };
+    if work.resolved {
+        tell(host, &written)?;
+    }
+    work.stored = Some(written);
+    Ok(())
+}
+
+/// What subscribers learn when an alert is over.
+#[derive(Serialize)]
+struct Over<'a> {
+    alert: &'a str,
+    name: &'a str,
+    service: Option<&'a str>,
+    incident: Option<&'a str>,
+    ends_at: Option<Time>,
+}
+
+fn tell(host: &Host, record: &Record<Alert>) -> Result<(), Error> {
+    let alert = &record.body;
+    let over = Over {
+        alert: &record.id,
+        name: &alert.name,
+        service: alert.service.as_deref(),
+        incident: alert.incident.as_deref(),
+        ends_at: alert.ends_at,
+    };
+    let subject = format!("{}/{}", alert::COLLECTION, record.id);
+    match host.publish(RESOLVED, Some(&subject), &over) {
+        // The record says it too; a missing grant is not worth losing alerts for.
+        Err(error @ Error::Denied { .. }) => {
+            host.warn(format!(
+                "nobody is told that {} is over: {error}",
+                record.id
+            ));
+            Ok(())
+        }
+        told => told,
+    }
+}
+
+/// Lets go of alerts that were held open and have been quiet since; how many.
+///
+/// # Errors
+/// What the host says.
+pub fn settle(host: &Host, now: Time) -> Result<usize, Error> {
+    let alerts = host.records::<Alert>(alert::COLLECTION);
+    let held = alerts
+        .find()
+        .equal("flapping", true)
+        .limit(MOST_HELD)
+        .page()?;
+    let mut settled = 0;
+    for mut record in held.records {
+        if !flapping::is_quiet(&record.body, now) {
+            continue;
+        }
+        let over = flapping::settle(&mut record.body);
+        match alerts.update(&record) {
+            Ok(written) if over => tell(host, &written)?,
+            Ok(_) => {}
+            // Whoever was quicker does it, or it is not quiet any more.
+            Err(Error::Conflict(_) | Error::NotFound(_)) => continue,
+            Err(error) => return Err(error),
+        }
+        settled += 1;
+    }
+    Ok(settled)
+}
