@@ -4,6 +4,7 @@
 pub mod desk;
 pub mod outcome;
 pub mod petshop;
+pub mod prepared;
 pub mod rename;
 pub mod scene;
 pub mod score;

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_secs(5);
 /// How often is looked.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Ticks without a fault, in which no alert may come.
-const CALM: u32 = 3;
+/// Without a fault, before each; no alert may come.
+const CALM: Duration = Duration::from_secs(15);
 /// How long a fault may go unseen.
 const UNSEEN: Duration = Duration::from_secs(150);
 /// How long a fault may last in all.
@@ -36,6 +36,8 @@ pub struct Trial {
     pub outcome: Outcome,
     /// Whether the fault is gone.
     pub cleared: bool,
+    /// The first incident.
+    pub incident: Option<String>,
     /// How many incidents there were.
     pub incidents: usize,
     /// Seconds from the fault until the first alert,
@@ -168,7 +170,13 @@ pub async fn evaluate(
     let runs = (1..=faults).map(|number| {
         let desk = desk.of(&format!("trial-{number}"));
         let seed = seed.wrapping_mul(1_000_003).wrapping_add(number as u64) & 0xffff_ffff;
-        async move { trial(&desk, number, seed, &json!({"seed": seed})).await }
+        let plan = Plan {
+            number,
+            seed,
+            fault: json!({"seed": seed}),
+            calm: CALM,
+        };
+        async move { trial(&desk, &plan).await }
     });
     let mut runs = stream::iter(runs).buffered(parallel.max(1));
     let mut trials = Vec::new();
@@ -179,22 +187,28 @@ pub async fn evaluate(
     Ok(trials)
 }
 
+/// What is to happen.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Of the trial.
+    pub number: usize,
+    /// Of the environment.
+    pub seed: u64,
+    /// What `simulator.inject` is called with.
+    pub fault: Value,
+    /// How long nothing happens before.
+    pub calm: Duration,
+}
+
 /// One fault from its beginning to its end, in the environment of this tenant.
-pub async fn trial(desk: &Desk, number: usize, seed: u64, fault: &Value) -> Trial {
+pub async fn trial(desk: &Desk, plan: &Plan) -> Trial {
     let mut trial = Trial {
-        number,
+        number: plan.number,
         ..Trial::default()
     };
     let told = async {
-        let start = json!({"seed": seed, "trouble": false});
-        desk.tool("simulator.start", &start)
-            .await
-            .context("simulator.start")?;
-        let ticking = keep_ticking(desk, TICK);
-        tokio::select! {
-            never = ticking => never.context("simulator.advance"),
-            done = follow(desk, fault, &mut trial) => done,
-        }
+        start(desk, plan.seed).await?;
+        with_ticks(desk, follow(desk, plan, &mut trial)).await
     };
     if let Err(error) = told.await {
         trial.note = Some(format!("{error:#}"));
@@ -202,22 +216,58 @@ pub async fn trial(desk: &Desk, number: usize, seed: u64, fault: &Value) -> Tria
     trial
 }
 
-/// Advances the environment for as long as this is awaited.
+/// Starts an environment and injects the fault.
 ///
 /// # Errors
-/// When it cannot be advanced.
-pub async fn keep_ticking(desk: &Desk, every: Duration) -> anyhow::Result<()> {
-    let mut clock = tokio::time::interval(every);
+/// When the environment refuses.
+pub async fn begin(desk: &Desk, plan: &Plan) -> anyhow::Result<()> {
+    start(desk, plan.seed).await?;
+    inject(desk, &plan.fault).await
+}
+
+async fn start(desk: &Desk, seed: u64) -> anyhow::Result<()> {
+    let arguments = json!({"seed": seed, "trouble": false});
+    desk.tool("simulator.start", &arguments)
+        .await
+        .context("simulator.start")?;
+    Ok(())
+}
+
+async fn inject(desk: &Desk, fault: &Value) -> anyhow::Result<()> {
+    desk.tool("simulator.inject", fault)
+        .await
+        .context("simulator.inject")?;
+    Ok(())
+}
+
+/// Does something while the environment goes on.
+///
+/// # Errors
+/// As what is done; or when the environment does not go on.
+pub async fn with_ticks<T>(
+    desk: &Desk,
+    what: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        never = keep_ticking(desk) => match never? {},
+        done = what => done,
+    }
+}
+
+/// Advances the environment for as long as this is awaited.
+async fn keep_ticking(desk: &Desk) -> anyhow::Result<std::convert::Infallible> {
+    let mut clock = tokio::time::interval(TICK);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         clock.tick().await;
-        desk.tool("simulator.advance", &json!({})).await?;
+        let ticked = desk.tool("simulator.advance", &json!({})).await;
+        ticked.context("simulator.advance")?;
     }
 }
 
 /// Injects the fault and watches until nobody works on it any more.
-async fn follow(desk: &Desk, fault: &Value, trial: &mut Trial) -> anyhow::Result<()> {
-    tokio::time::sleep(TICK * CALM).await;
+async fn follow(desk: &Desk, plan: &Plan, trial: &mut Trial) -> anyhow::Result<()> {
+    tokio::time::sleep(plan.calm).await;
     let early = desk.items("records/alerts").await?;
     if let Some(alert) = early.first() {
         trial.note = Some(format!(
@@ -225,9 +275,7 @@ async fn follow(desk: &Desk, fault: &Value, trial: &mut Trial) -> anyhow::Result
             alert["body"]["name"]
         ));
     }
-    desk.tool("simulator.inject", fault)
-        .await
-        .context("simulator.inject")?;
+    inject(desk, &plan.fault).await?;
     let began = Instant::now();
     let injected = desk.items("records/faults").await?;
     let injected = injected.first().context("no fault is on record")?;
@@ -254,6 +302,7 @@ async fn follow(desk: &Desk, fault: &Value, trial: &mut Trial) -> anyhow::Result
         incidents.sort_by_key(|incident| text(&incident["created_at"]));
         trial.incidents = incidents.len();
         if let Some(incident) = incidents.first() {
+            trial.incident = Some(text(&incident["id"]));
             trial.outcome = Outcome::of(&incident["body"]);
             if trial.cause.is_none() && incident["body"]["cause"].is_object() {
                 trial.cause = seconds;
