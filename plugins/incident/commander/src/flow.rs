@@ -1,0 +1,409 @@
+//! The flow: triage, then the cause, then one harmless step after the other, each verified. Critical incidents go to
+//! a human first and nothing is done to them without one; whatever cannot go on goes to a human too.
+
+use crate::desk::{self, Stop};
+use crate::ending::{escalate, learn, resolve, tell};
+use crate::verify::{self, Question};
+use crate::{Output, Settings, crew};
+use incident_asking::incident::{now, symptom};
+use incident_asking::text::line;
+use incident_contract::incident::{
+    Cause, Incident, Remediation, Severity, Status, Step, StepStatus, Triage, Verdict, Verification,
+};
+use incident_contract::{FaultKind, Time};
+use mandate_sdk::prelude::*;
+
+const SECOND: u64 = 1_000_000;
+/// Steps that are tried before a human is called, whatever the runbooks still offer.
+const MOST_ROUNDS: u32 = 6;
+/// Alerts that are read.
+const MOST_ALERTS: usize = 200;
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// It is over, and that was measured.
+    Resolved,
+    /// A human was called.
+    Escalated,
+    /// There was nothing to do.
+    Nothing,
+}
+
+/// One incident being led.
+pub struct Flow<'h> {
+    host: &'h Host,
+    id: String,
+    settings: Settings,
+    begin: u64,
+}
+
+/// What was found out so far, for the report.
+#[derive(Default)]
+struct Known {
+    severity: Option<Severity>,
+    cause: Option<String>,
+    kind: Option<FaultKind>,
+    steps: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Alert {
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    flapping: bool,
+}
+
+#[derive(Serialize)]
+struct Triaged<'a> {
+    severity: Severity,
+    route: &'a str,
+    escalate: bool,
+}
+
+#[derive(Serialize)]
+struct Caused<'a> {
+    found: bool,
+    component: Option<&'a str>,
+    confidence: Option<f64>,
+    kind: Option<FaultKind>,
+    summary: &'a str,
+}
+
+#[derive(Serialize)]
+struct Remediated<'a> {
+    summary: &'a str,
+    step: Option<&'a str>,
+    waiting: usize,
+}
+
+impl<'h> Flow<'h> {
+    /// An incident whose lead was just taken.
+    pub fn new(host: &'h Host, id: &str, settings: Settings, begin: u64) -> Self {
+        Self {
+            host,
+            id: id.to_owned(),
+            settings,
+            begin,
+        }
+    }
+
+    /// Leads it to its end.
+    ///
+    /// # Errors
+    /// When the record cannot be read or written: then nobody could tell how it ended.
+    pub fn run(&self) -> Result<Output, Error> {
+        let mut known = Known::default();
+        let (end, reason) = match self.lead(&mut known) {
+            Ok(ended) => ended,
+            Err(Stop::Closed(status)) => {
+                let status = if status == Status::Resolved {
+                    "resolved"
+                } else {
+                    "closed"
+                };
+                (End::Nothing, format!("It is {status} already."))
+            }
+            Err(Stop::Failed(error)) => return Err(error),
+        };
+        Ok(Output {
+            incident: self.id.clone(),
+            end,
+            reason,
+            severity: known.severity,
+            cause: known.cause,
+            kind: known.kind,
+            steps: known.steps,
+            seconds: (self.host.now().saturating_sub(self.begin) as f64 / SECOND as f64 * 10.0)
+                .round()
+                / 10.0,
+        })
+    }
+
+    fn lead(&self, known: &mut Known) -> Result<(End, String), Stop> {
+        self.progress(0.05, "begun");
+        let record = desk::change(self.host, &self.id, |incident| {
+            incident.status = Status::Active
+        })?;
+        let triage = self.triage(&record.body)?;
+        known.severity = Some(triage.severity);
+        let mut called = None;
+        if triage.escalate || triage.severity == Severity::Critical {
+            called = Some(self.escalate(&triage, "It is critical: a human decides what is done.")?);
+        }
+        let cause = self.cause()?;
+        known.kind = cause.kind;
+        let first = cause.ranking.first().filter(|_| cause.found);
+        known.cause = first.map(|suspect| suspect.component.clone());
+
+        // Worse alerts may have come in meanwhile.
+        let record = desk::read(self.host, &self.id)?;
+        if called.is_none() && record.body.severity == Some(Severity::Critical) {
+            known.severity = record.body.severity;
+            called =
+                Some(self.escalate(&triage, "It became critical: a human decides what is done.")?);
+        }
+        if let Some(ended) = called {
+            self.propose()?;
+            return Ok(ended);
+        }
+        if let Some(ended) = self.ended_by_itself(&record, &triage, &cause)? {
+            return Ok(ended);
+        }
+        if !cause.found {
+            self.propose()?;
+            let reason = format!("The cause was not found. {}", cause.summary);
+            return self.escalate(&triage, &reason);
+        }
+        self.remedy(&record, &triage, &cause, known)
+    }
+
+    fn triage(&self, incident: &Incident) -> Result<Triage, Stop> {
+        self.progress(0.1, "triage");
+        let triage = crew::triage(self.host, &self.id, incident);
+        desk::change(self.host, &self.id, |incident| {
+            incident.severity = incident.severity.max(Some(triage.severity));
+            incident.triage = Some(triage.clone());
+        })?;
+        let data = Triaged {
+            severity: triage.severity,
+            route: &triage.route,
+            escalate: triage.escalate,
+        };
+        tell(self.host, &self.id, "triaged", &data);
+        Ok(triage)
+    }
+
+    fn cause(&self) -> Result<Cause, Stop> {
+        self.progress(0.25, "searching for the cause");
+        let cause = crew::cause(self.host, &self.id);
+        desk::change(self.host, &self.id, |incident| {
+            incident.cause = Some(cause.clone())
+        })?;
+        let first = cause.ranking.first();
+        let data = Caused {
+            found: cause.found,
+            component: first.map(|suspect| suspect.component.as_str()),
+            confidence: first.map(|suspect| suspect.confidence),
+            kind: cause.kind,
+            summary: &cause.summary,
+        };
+        tell(self.host, &self.id, "caused", &data);
+        Ok(cause)
+    }
+
+    /// What a human could do, for the record.
+    fn propose(&self) -> Result<(), Stop> {
+        self.progress(0.6, "proposing what to do");
+        match crew::remediation(self.host, &self.id, false) {
+            Ok(remediation) => self.keep(&remediation),
+            Err(why) => {
+                self.host.warn(why);
+                Ok(())
+            }
+        }
+    }
+
+    fn keep(&self, remediation: &Remediation) -> Result<(), Stop> {
+        desk::change(self.host, &self.id, |incident| {
+            incident.remediation = Some(remediation.clone())
+        })?;
+        let acted = remediation.acted_at.and(last_tried(remediation));
+        let waiting = remediation
+            .steps
+            .iter()
+            .filter(|step| step.status == StepStatus::Waiting);
+        let data = Remediated {
+            summary: &remediation.summary,
+            step: acted.map(|step| step.tool.as_str()),
+            waiting: waiting.count(),
+        };
+        tell(self.host, &self.id, "remediated", &data);
+        Ok(())
+    }
+
+    /// One harmless step after the other, until one helped, none is left, or the time is over.
+    fn remedy(
+        &self,
+        record: &Record<Incident>,
+        triage: &Triage,
+        cause: &Cause,
+        known: &mut Known,
+    ) -> Result<(End, String), Stop> {
+        let services = services(record, cause);
+        for round in 1..=MOST_ROUNDS {
+            self.progress(0.5 + 0.05 * f64::from(round), "remediation");
+            let remediation = match crew::remediation(self.host, &self.id, true) {
+                Ok(remediation) => remediation,
+                Err(why) => return self.escalate(triage, &why),
+            };
+            self.keep(&remediation)?;
+            let Some(acted_at) = remediation.acted_at else {
+                let reason = format!("{} {}", cause.summary, remediation.summary);
+                return self.give_up(triage, &reason);
+            };
+            let step = last_tried(&remediation).map(described).unwrap_or_default();
+            known.steps.push(step.clone());
+
+            self.progress(0.6 + 0.05 * f64::from(round), "verifying");
+            let verification = self.verify(record, services.clone(), acted_at)?;
+            match verification.verdict {
+                Verdict::Resolved => {
+                    let resolution = format!("{step} {} healthy since.", are(&services));
+                    return self.resolved(&resolution, !known.steps.is_empty());
+                }
+                Verdict::Inconclusive => {
+                    let why = verification.checks.first().cloned().unwrap_or_default();
+                    return self.give_up(
+                        triage,
+                        &format!("{step} Whether that helped cannot be told: {why}"),
+                    );
+                }
+                Verdict::NotResolved => {}
+            }
+            if self.host.now() >= self.deadline() {
+                return self.give_up(triage, &format!("{step} It did not help in time."));
+            }
+        }
+        self.give_up(
+            triage,
+            &format!("{} steps did not help.", known.steps.len()),
+        )
+    }
+
+    fn verify(
+        &self,
+        record: &Record<Incident>,
+        services: Vec<String>,
+        since: Time,
+    ) -> Result<Verification, Stop> {
+        let at = symptom(record)
+            .and_then(|symptom| symptom.at)
+            .unwrap_or(since);
+        let question = Question::new(&record.body, services, at, since);
+        let verification = verify::verify(self.host, self.settings, &question, self.deadline())?;
+        self.store(&verification)?;
+        Ok(verification)
+    }
+
+    fn store(&self, verification: &Verification) -> Result<(), Stop> {
+        desk::change(self.host, &self.id, |incident| {
+            incident.verification = Some(verification.clone())
+        })?;
+        tell(self.host, &self.id, "verified", verification);
+        Ok(())
+    }
+
+    /// When all its alerts resolved before anything was done: then only health has to be looked at.
+    fn ended_by_itself(
+        &self,
+        record: &Record<Incident>,
+        triage: &Triage,
+        cause: &Cause,
+    ) -> Result<Option<(End, String)>, Stop> {
+        if !self.alerts_are_over(&record.body) {
+            return Ok(None);
+        }
+        self.progress(0.5, "its alerts resolved; verifying");
+        let services = services(record, cause);
+        let verification = self.verify(record, services.clone(), now(self.host))?;
+        match verification.verdict {
+            Verdict::Resolved => {
+                let resolution = format!("It resolved by itself: {} healthy.", are(&services));
+                self.resolved(&resolution, false).map(Some)
+            }
+            Verdict::Inconclusive => {
+                let reason = "Its alerts resolved by themselves, but there is too little data to say that it is over.";
+                self.give_up(triage, reason).map(Some)
+            }
+            Verdict::NotResolved => Ok(None),
+        }
+    }
+
+    fn alerts_are_over(&self, incident: &Incident) -> bool {
+        if incident.alerts.is_empty() || incident.alerts.len() > MOST_ALERTS {
+            return false;
+        }
+        let found = self
+            .host
+            .records::<Alert>("alerts")
+            .find()
+            .filter("id", Comparison::OneOf, &incident.alerts)
+            .all(MOST_ALERTS);
+        match found {
+            Ok(alerts) => {
+                alerts.len() == incident.alerts.len()
+                    && alerts
+                        .iter()
+                        .all(|alert| alert.body.status == "resolved" && !alert.body.flapping)
+            }
+            Err(error) => {
+                self.host.warn(format!(
+                    "the alerts of {} could not be read: {error}",
+                    self.id
+                ));
+                false
+            }
+        }
+    }
+
+    fn resolved(&self, resolution: &str, helped: bool) -> Result<(End, String), Stop> {
+        let incident = resolve(self.host, &self.id, resolution)?;
+        learn(self.host, &self.id, &incident, helped, resolution);
+        Ok((End::Resolved, resolution.to_owned()))
+    }
+
+    /// Escalates, and lets the knowledge base know that what was done did not help.
+    fn give_up(&self, triage: &Triage, reason: &str) -> Result<(End, String), Stop> {
+        let ended = self.escalate(triage, reason)?;
+        let record = desk::read(self.host, &self.id)?;
+        learn(self.host, &self.id, &record.body, false, reason);
+        Ok(ended)
+    }
+
+    fn escalate(&self, triage: &Triage, reason: &str) -> Result<(End, String), Stop> {
+        escalate(self.host, &self.id, &triage.route, reason)?;
+        Ok((End::Escalated, line(reason, 500)))
+    }
+
+    fn progress(&self, fraction: f64, stage: &str) {
+        self.host
+            .progress(fraction, format!("{}: {stage}", self.id));
+    }
+
+    fn deadline(&self) -> u64 {
+        self.begin
+            .saturating_add(self.settings.most_seconds.saturating_mul(SECOND))
+    }
+}
+
+/// Where it showed, and the cause.
+fn services(record: &Record<Incident>, cause: &Cause) -> Vec<String> {
+    let mut services: Vec<String> = symptom(record)
+        .map(|symptom| symptom.service)
+        .into_iter()
+        .collect();
+    if let Some(first) = cause.ranking.first().filter(|_| cause.found)
+        && !services.contains(&first.component)
+    {
+        services.push(first.component.clone());
+    }
+    services
+}
+
+fn last_tried(remediation: &Remediation) -> Option<&Step> {
+    let tried = |step: &&Step| matches!(step.status, StepStatus::Done | StepStatus::Failed);
+    remediation.steps.iter().rfind(tried)
+}
+
+fn described(step: &Step) -> String {
+    let outcome = step.outcome.as_deref().unwrap_or("Done.");
+    format!("{}: {}", step.tool, line(outcome, 200))
+}
+
+fn are(services: &[String]) -> String {
+    let names = incident_asking::text::names(services.iter().map(String::as_str));
+    format!("{names} {}", if services.len() == 1 { "is" } else { "are" })
+}

@@ -1,0 +1,158 @@
+//! The questions to the tools of `monitoring`, and what of their answers is read.
+
+use incident_contract::ranking::{RankArguments, Ranking, TOOL as RANK};
+use incident_contract::{Time, Window};
+use mandate_sdk::invoke::Answer;
+use mandate_sdk::prelude::*;
+use std::collections::BTreeMap;
+
+/// The tool that shows series.
+pub const METRICS: &str = "monitoring.metrics";
+/// The tool that shows log lines.
+pub const LOGS: &str = "monitoring.logs";
+/// The tool that shows spans.
+pub const TRACES: &str = "monitoring.traces";
+
+/// What [`METRICS`] is asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct MetricsArguments {
+    /// The metric.
+    pub metric: &'static str,
+    /// The component.
+    pub service: String,
+    /// The time.
+    pub window: Window,
+    /// How points of a step become one.
+    pub aggregation: &'static str,
+    /// The length of a step.
+    pub step_seconds: u64,
+}
+
+/// What [`LOGS`] is asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct LogsArguments {
+    /// The component.
+    pub service: String,
+    /// Only lines at least as grave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<&'static str>,
+    /// The time.
+    pub window: Window,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// What [`TRACES`] is asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct TracesArguments {
+    /// The component.
+    pub service: String,
+    /// The time.
+    pub window: Window,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A measured value.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Point {
+    /// When.
+    pub time: Time,
+    /// How much.
+    pub value: f64,
+}
+
+/// A series.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Series {
+    /// Oldest first.
+    #[serde(default)]
+    pub points: Vec<Point>,
+}
+
+/// What [`METRICS`] answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Metrics {
+    /// The series that fit.
+    #[serde(default)]
+    pub series: Vec<Series>,
+}
+
+/// A log line.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Line {
+    /// When.
+    pub time: Time,
+    /// `debug`, `info`, `warning`, `error`, `fatal`.
+    #[serde(default)]
+    pub severity: String,
+    /// What it says; others wrote it.
+    #[serde(default)]
+    pub message: String,
+    /// What else it says.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What [`LOGS`] answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Logs {
+    /// The lines that fit.
+    #[serde(default)]
+    pub lines: Vec<Line>,
+}
+
+/// A span.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Span {
+    /// Its own id.
+    #[serde(default)]
+    pub span_id: String,
+    /// Whose part it is.
+    #[serde(default)]
+    pub parent_id: Option<String>,
+    /// The component.
+    #[serde(default)]
+    pub service: String,
+    /// How long it took.
+    #[serde(default)]
+    pub duration_us: u64,
+    /// Whether it failed.
+    #[serde(default)]
+    pub error: bool,
+    /// What else it says.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What [`TRACES`] answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Traces {
+    /// The spans that fit.
+    #[serde(default)]
+    pub spans: Vec<Span>,
+}
+
+/// The ranking of suspects.
+///
+/// # Errors
+/// What the host or the tool says.
+pub fn rank(host: &Host, arguments: &RankArguments) -> Result<Ranking, Error> {
+    host.call_tool(RANK, arguments)
+}
+
+/// Makes the calls in parallel; the answers in their order.
+pub fn together<A: Serialize>(
+    host: &Host,
+    tool: &str,
+    arguments: &[A],
+) -> Vec<Result<Answer, Error>> {
+    let mut calls = Vec::with_capacity(arguments.len());
+    for arguments in arguments {
+        match Call::to_tool(tool, arguments) {
+            Ok(call) => calls.push(call),
+            Err(error) => return vec![Err(error)],
+        }
+    }
+    host.call_many(&calls)
+}

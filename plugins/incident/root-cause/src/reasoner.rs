@@ -1,0 +1,75 @@
+//! The rules of the search: what to do next, and why.
+
+use crate::action::Action;
+use crate::footprint::Footprint;
+use crate::notebook::{LOOKED_AT, Notebook};
+use incident_asking::text::names;
+
+/// How often a ranking that failed is asked for.
+const MOST_RANKINGS: u32 = 2;
+
+/// The next action, with its reason.
+pub fn next(notebook: &Notebook) -> (Action, String) {
+    let say = |action: Action, reason: &str| (action, reason.to_owned());
+    if notebook.ranking.is_none() {
+        return match &notebook.failure {
+            None => (
+                Action::Rank,
+                format!(
+                    "`{}` shows the symptom; who deviates and explains it?",
+                    notebook.symptom.service
+                ),
+            ),
+            Some(_) if notebook.rankings < MOST_RANKINGS => {
+                say(Action::Rank, "That may pass, so once more.")
+            }
+            Some(_) => say(
+                Action::Conclude,
+                "Nobody can rank the suspects, and a guess is no answer.",
+            ),
+        };
+    }
+    if !notebook.found() && notebook.rankings < MOST_RANKINGS {
+        return say(
+            Action::RankWider,
+            "Nothing explains it so far; it may have begun earlier.",
+        );
+    }
+    if notebook.suffices() {
+        return say(
+            Action::Conclude,
+            "The first suspect is likely, stands apart from the others, and looking at it confirmed it.",
+        );
+    }
+    let first = notebook.first(LOOKED_AT);
+    let unseen = |saw: fn(&Footprint) -> bool| -> Vec<String> {
+        let unseen = first.iter().filter(|name| !saw(&notebook.footprint(name)));
+        unseen.cloned().collect()
+    };
+    let logs = unseen(|footprint| footprint.saw_log);
+    if !logs.is_empty() {
+        let reason = format!(
+            "{} may have been changed, or may say what is wrong.",
+            names(logs.iter().map(String::as_str))
+        );
+        return (Action::Logs(logs), reason);
+    }
+    let resources = unseen(|footprint| footprint.saw_resources);
+    if !resources.is_empty() {
+        return (
+            Action::Resources(resources),
+            "If memory, processor or a pool of a suspect moved, that tells them apart.".to_owned(),
+        );
+    }
+    let spans: Vec<String> = unseen(|footprint| footprint.saw_spans);
+    if notebook.found() && !spans.is_empty() {
+        return (
+            Action::Traces(spans),
+            "Nothing tells the suspects apart yet: where is the time spent?".to_owned(),
+        );
+    }
+    say(
+        Action::Conclude,
+        "All that could tell the suspects apart was looked at.",
+    )
+}
