@@ -45,6 +45,9 @@ pub struct Health {
     /// What that rests on, for people.
     #[serde(default)]
     pub checks: Vec<String>,
+    /// The share of requests that it answers, in percent; none when it was not measured.
+    #[serde(default)]
+    pub availability: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +71,7 @@ pub fn health(host: &Host, arguments: &HealthArguments) -> Result<Vec<Health>, E
                 service: service.clone(),
                 verdict: State::NoData,
                 checks: vec![format!("`{service}`: monitoring says nothing")],
+                availability: None,
             })
     };
     Ok(arguments.services.iter().map(told).collect())

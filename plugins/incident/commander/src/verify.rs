@@ -63,7 +63,9 @@ pub fn verify(
             break;
         }
         host.sleep(wait)?;
-        latest = look(host, question, wait);
+        // What came just after the step may still be the old trouble: each look begins half a wait later.
+        let skip = wait.saturating_mul(check.saturating_sub(1)) / 2;
+        latest = look(host, question, skip);
         host.working_on(format!(
             "look {check} of {}: {}",
             settings.verify_checks,
@@ -76,14 +78,13 @@ pub fn verify(
     Ok(latest)
 }
 
-/// Looks once, at the latest time as long as the wait: what came just after the step may still be the old trouble.
-pub fn look(host: &Host, question: &Question, wait: Duration) -> Verification {
+/// Looks once, at what was measured since, without the first part of it.
+fn look(host: &Host, question: &Question, skip: Duration) -> Verification {
     let end = now(host);
-    let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::zero());
     let arguments = HealthArguments {
         services: question.services.clone(),
         window: Some(Window {
-            start: question.since.max(end - wait),
+            start: question.since + TimeDelta::from_std(skip).unwrap_or(TimeDelta::zero()),
             end,
         }),
         baseline: Some(question.baseline),

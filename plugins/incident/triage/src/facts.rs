@@ -154,6 +154,13 @@ impl Facts {
                     self.missing
                         .push(format!("Monitoring has no data of {}.", names(silent)));
                 }
+                let entries = self.entries();
+                self.availability = health
+                    .iter()
+                    .filter(|health| entries.contains(&health.service.as_str()))
+                    .filter_map(|health| health.availability)
+                    .filter(|availability| availability.is_finite())
+                    .min_by(f64::total_cmp);
                 self.health = Some(health);
             }
             Err(error) => self
