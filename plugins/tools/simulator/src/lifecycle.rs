@@ -15,6 +15,8 @@ const APART: u64 = 30_000_000;
 const PORTION: usize = 30;
 /// After a shorter pause there is enough history.
 const PAUSE: u64 = 600_000_000;
+/// How far before its start an environment's time begins, in microseconds.
+const HEAD_START: u64 = 1_000_000;
 /// Every so many ticks of the history, traces are kept.
 const TRACES: usize = 6;
 
@@ -67,7 +69,8 @@ impl Tool for Start {
                 "every_seconds: expected two numbers from 5 to 3600, the smaller first, not [{shortest}, {longest}]"
             )));
         }
-        let now = time(host.now());
+        // Ticks end a moment before they are asked for, so that an even clock never comes too early.
+        let now = time(host.now().saturating_sub(HEAD_START));
         let found = match environments(host).get(MAIN) {
             Ok(found) => Some(found),
             Err(error) if error.is_not_found() => None,
@@ -91,6 +94,7 @@ impl Tool for Start {
             let from = (since > PAUSE || !same).then(|| history_from(now, Some(before.last_tick)));
             adjust(&mut found.body, &arguments);
             let ticks = history(&mut found.body, from);
+            feed::tell_topology(host)?;
             environments(host).update(&found)?;
             for fault in &before.faults {
                 clear_fault(host, &fault.id, now, "start", None)?;
@@ -102,7 +106,9 @@ impl Tool for Start {
         adjust(&mut body, &arguments);
         let from = Some(history_from(now, None));
         let ticks = history(&mut body, from);
-        // First the record: of two starts at once one makes history.
+        // Without telemetry there is nothing to start.
+        feed::tell_topology(host)?;
+        // Then the record: of two starts at once one makes history.
         environments(host).create_as(MAIN, &body)?;
         tell(host, &ticks)?;
         Ok(answer(&body, true, from))
@@ -171,7 +177,6 @@ fn history(environment: &mut Environment, from: Option<Time>) -> Vec<crate::mode
 }
 
 fn tell(host: &Host, ticks: &[crate::model::tick::Tick]) -> Result<(), Error> {
-    feed::tell_topology(host)?;
     for portion in ticks.chunks(PORTION) {
         feed::tell(host, portion)?;
     }

@@ -84,7 +84,14 @@ impl Form {
             SlowVersion | FailingVersion | LogLevel => own_code,
             Refused | Unanswered => spec.external.is_some(),
             PoolSize => matches!(spec.role, Role::Database | Role::Queue),
-            Timeout => own_code && !spec.calls.is_empty(),
+            // Caches answer in time all the same.
+            Timeout => {
+                let calls = spec.calls.iter();
+                own_code
+                    && calls
+                        .map(|call| call.to.spec().role)
+                        .any(|role| role != Role::Cache)
+            }
             CacheSize => spec.role == Role::Cache,
         }
     }
