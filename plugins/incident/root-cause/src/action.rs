@@ -1,23 +1,27 @@
 //! What can be done in a turn, and what is noted of it.
 
-use crate::footprint::{self, Resource};
+use crate::complaint::{self, Complaints};
+use crate::footprint::{self, Footprint, Resource};
 use crate::look::{
-    self, LOGS, Line, Logs, LogsArguments, METRICS, Metrics, MetricsArguments, Point, Span, TRACES,
+    self, LOGS, Line, Logs, LogsArguments, METRICS, Metrics, MetricsArguments, Point, TRACES,
     Traces, TracesArguments,
 };
 use crate::notebook::Notebook;
 use chrono::TimeDelta;
+use incident_asking::monitoring;
 use incident_asking::text::{line, names};
 use incident_contract::Window;
 use incident_contract::ranking::{RankArguments, Ranking, TOOL as RANK};
 use mandate_sdk::prelude::*;
-use std::collections::BTreeMap;
 
 const SUSPECTS: u32 = 10;
 /// Points of a resource before, and as many in the window: enough for a median, few enough for the journal.
 const STEPS: i64 = 30;
-const LINES: u32 = 200;
-const SPANS: u32 = 200;
+const LINES: u32 = 500;
+const SPANS: u32 = 500;
+/// Components of which the share of time is told.
+const SHOWN: usize = 6;
+const NOWHERE: &str = "There is no ranking that says where to look.";
 const LONGEST_OBSERVATION: usize = 900;
 /// How much of the time before the window tells what is usual for a resource.
 const USUAL: TimeDelta = TimeDelta::minutes(60);
@@ -33,8 +37,8 @@ pub enum Action {
     Resources(Vec<String>),
     /// Look at the logs of components: errors and changes.
     Logs(Vec<String>),
-    /// Look where components spend their time.
-    Traces(Vec<String>),
+    /// Look where the time is spent.
+    Traces,
     /// Report what is known.
     Conclude,
 }
@@ -46,7 +50,7 @@ impl Action {
             Self::Rank | Self::RankWider => RANK,
             Self::Resources(_) => METRICS,
             Self::Logs(_) => LOGS,
-            Self::Traces(_) => TRACES,
+            Self::Traces => TRACES,
             Self::Conclude => "conclude",
         }
     }
@@ -64,7 +68,7 @@ impl Action {
             Self::RankWider => "Ranking the suspects over a wider time.".to_owned(),
             Self::Resources(components) => of("the resources", components),
             Self::Logs(components) => of("the logs", components),
-            Self::Traces(components) => of("the spans", components),
+            Self::Traces => "Looking where the time is spent.".to_owned(),
             Self::Conclude => "Concluding.".to_owned(),
         }
     }
@@ -76,7 +80,7 @@ impl Action {
             Self::RankWider => rank(host, notebook, wider(notebook)),
             Self::Resources(components) => resources(host, notebook, components),
             Self::Logs(components) => logs(host, notebook, components),
-            Self::Traces(components) => traces(host, notebook, components),
+            Self::Traces => traces(host, notebook),
             Self::Conclude => notebook.standing(),
         };
         line(&observation, LONGEST_OBSERVATION)
@@ -157,8 +161,8 @@ fn told(ranking: &Ranking) -> String {
 }
 
 fn resources(host: &Host, notebook: &mut Notebook, components: &[String]) -> String {
-    let Some(window) = notebook.ranking.as_ref().map(|ranking| ranking.window) else {
-        return "There is no ranking that says where to look.".to_owned();
+    let Some(window) = notebook.window() else {
+        return NOWHERE.to_owned();
     };
     let usual = Window {
         start: window.start - USUAL,
@@ -221,121 +225,126 @@ fn resources(host: &Host, notebook: &mut Notebook, components: &[String]) -> Str
 }
 
 fn logs(host: &Host, notebook: &mut Notebook, components: &[String]) -> String {
-    let Some(window) = notebook.ranking.as_ref().map(|ranking| ranking.window) else {
-        return "There is no ranking that says where to look.".to_owned();
+    let Some(window) = notebook.window() else {
+        return NOWHERE.to_owned();
     };
-    let window = Window {
-        start: window.start - footprint::lookback(&window),
-        end: window.end,
-    };
+    let changed = footprint::when_changed(&window, notebook.symptom.at.unwrap_or(window.end));
     let arguments: Vec<LogsArguments> = components
         .iter()
         .map(|component| LogsArguments {
             service: component.clone(),
-            at_least: None,
-            window,
+            window: Window {
+                start: changed.start,
+                end: window.end,
+            },
             limit: LINES,
         })
         .collect();
-    let mut failure = None;
-    let mut lines: BTreeMap<&str, Vec<Line>> = BTreeMap::new();
+    let mut failure = know_components(host, notebook);
+    let mut told = Vec::new();
     for (component, answer) in components
         .iter()
         .zip(look::together(host, LOGS, &arguments))
     {
-        match answer.and_then(|answer| answer.typed::<Logs>()) {
-            Ok(logs) => {
-                lines.insert(component, logs.lines);
+        let lines = match answer.and_then(|answer| answer.typed::<Logs>()) {
+            Ok(logs) => logs.lines,
+            Err(error) => {
+                failure = Some(error.to_string());
+                Vec::new()
             }
-            Err(error) => failure = Some(error.to_string()),
-        }
-    }
-    let mut told = Vec::new();
-    for component in components {
-        let Some(own) = lines.get(component.as_str()) else {
-            continue;
         };
-        let errors = footprint::errors(own, &window);
-        let unwatched = errors
+        let complained: Vec<&Line> = lines
             .iter()
-            .find_map(|error| peer(error, &notebook.watched));
-        let named_by: Vec<String> = lines
-            .iter()
-            .filter(|(other, _)| **other != component)
-            .filter(|(_, lines)| {
-                footprint::errors(lines, &window).iter().any(|error| {
-                    error.labels.values().any(|value| value == component)
-                        || mentions(&error.message, component)
-                })
-            })
-            .map(|(other, _)| (*other).to_owned())
+            .filter(|line| complaint::is_complaint(line) && line.time >= window.start)
             .collect();
+        let complaints = Complaints::of(component, &complained, &notebook.watched);
+        for accused in complaints.accused() {
+            let footprint = notebook.footprints.entry(accused.clone()).or_default();
+            footprint.named_by.insert(component.clone());
+        }
         let footprint = notebook.footprints.entry(component.clone()).or_default();
         footprint.saw_log = true;
-        footprint.changes = footprint::changes(own);
-        footprint.errors = errors.len();
-        footprint.example = footprint::example(&errors);
-        footprint.unwatched = unwatched;
-        footprint.named_by = named_by;
-        let example = footprint
-            .example
-            .as_ref()
-            .map(|text| format!(" such as “{text}”"))
-            .unwrap_or_default();
-        let change = footprint.change().map(|change| {
-            let kind = if change.configuration {
-                "configuration"
-            } else {
-                "deployment"
-            };
-            format!(", {kind} `{}`", line(&change.what, 60))
-        });
-        told.push(format!(
-            "`{component}`: {} error lines{example}{}",
-            footprint.errors,
-            change.unwrap_or_default()
-        ));
+        footprint.changes = footprint::changes(&lines, &changed);
+        footprint.complaints = complaints;
+        told.push(noticed(component, footprint));
     }
     noted(notebook, told, failure, "logs")
 }
 
-fn traces(host: &Host, notebook: &mut Notebook, components: &[String]) -> String {
-    let Some(window) = notebook.ranking.as_ref().map(|ranking| ranking.window) else {
-        return "There is no ranking that says where to look.".to_owned();
-    };
-    let arguments: Vec<TracesArguments> = components
-        .iter()
-        .map(|component| TracesArguments {
-            service: component.clone(),
-            window,
-            limit: SPANS,
-        })
-        .collect();
-    let mut failure = None;
-    let mut told = Vec::new();
-    for (component, answer) in components
-        .iter()
-        .zip(look::together(host, TRACES, &arguments))
-    {
-        let footprint = notebook.footprints.entry(component.clone()).or_default();
-        footprint.saw_spans = true;
-        match answer.and_then(|answer| answer.typed::<Traces>()) {
-            Ok(traces) => {
-                footprint.own_time = own_time(component, &traces.spans);
-                let failed = traces.spans.iter().filter(|span| span.error).count();
-                let own = footprint
-                    .own_time
-                    .map(|share| format!(", {:.0} % of the time its own", share * 100.0));
-                told.push(format!(
-                    "`{component}`: {} spans, {failed} failed{}",
-                    traces.spans.len(),
-                    own.unwrap_or_default()
-                ));
-            }
-            Err(error) => failure = Some(error.to_string()),
-        }
+/// Learns the names of all components, once; returns why it cannot.
+fn know_components(host: &Host, notebook: &mut Notebook) -> Option<String> {
+    if notebook.knows_topology {
+        return None;
     }
-    noted(notebook, told, failure, "spans")
+    notebook.knows_topology = true;
+    match monitoring::topology(host) {
+        Ok(topology) => {
+            notebook
+                .watched
+                .extend(topology.components().map(str::to_owned));
+            None
+        }
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// What a component's log told, in one line.
+fn noticed(component: &str, footprint: &Footprint) -> String {
+    let complaints = &footprint.complaints;
+    let mut parts = Vec::new();
+    if let Some(change) = footprint.change() {
+        let kind = if change.configuration {
+            "configuration"
+        } else {
+            "deployment"
+        };
+        parts.push(format!("{kind} `{}`", line(&change.what, 60)));
+    }
+    if let Some(lost) = &complaints.lost {
+        parts.push(format!("it cannot reach `{lost}`, which nobody watches"));
+    }
+    if let Some(example) = &complaints.example {
+        parts.push(format!(
+            "{} errors of its own such as “{example}”",
+            complaints.own
+        ));
+    }
+    let accused: Vec<&str> = complaints.accused().map(String::as_str).collect();
+    if !accused.is_empty() {
+        parts.push(format!("it complains of {}", names(accused)));
+    }
+    if parts.is_empty() {
+        parts.push("nothing of note".to_owned());
+    }
+    format!("`{component}`: {}", parts.join(", "))
+}
+
+fn traces(host: &Host, notebook: &mut Notebook) -> String {
+    let Some(window) = notebook.window() else {
+        return NOWHERE.to_owned();
+    };
+    notebook.saw_spans = true;
+    let arguments = TracesArguments {
+        window,
+        limit: SPANS,
+    };
+    match host.call_tool::<Traces>(TRACES, &arguments) {
+        Ok(traces) if traces.spans.is_empty() => "There are no spans.".to_owned(),
+        Ok(traces) => {
+            let shares = look::own_time(&traces.spans);
+            let listed: Vec<String> = shares
+                .iter()
+                .take(SHOWN)
+                .map(|(component, share)| format!("`{component}` {:.0} %", share * 100.0))
+                .collect();
+            format!(
+                "Of the time in {} spans, without waiting for others: {}.",
+                traces.spans.len(),
+                listed.join(", ")
+            )
+        }
+        Err(error) => noted(notebook, Vec::new(), Some(error.to_string()), "spans"),
+    }
 }
 
 fn noted(
@@ -362,44 +371,4 @@ fn step(window: &Window) -> u64 {
     u64::try_from((window.end - window.start).num_seconds() / STEPS)
         .unwrap_or(1)
         .max(1)
-}
-
-/// Something that an error names and that nobody watches: by a label, where there is one.
-fn peer(error: &Line, watched: &std::collections::BTreeSet<String>) -> Option<String> {
-    ["peer.service", "peer", "dependency", "upstream"]
-        .iter()
-        .find_map(|label| error.labels.get(*label))
-        .filter(|name| !watched.contains(*name))
-        .cloned()
-}
-
-/// Whether a message names the component, as a word of its own.
-fn mentions(message: &str, component: &str) -> bool {
-    let part_of_name = |c: char| c.is_alphanumeric() || "-_.:".contains(c);
-    !component.is_empty()
-        && message.match_indices(component).any(|(at, _)| {
-            let before = message.get(..at).and_then(|text| text.chars().next_back());
-            let after = message
-                .get(at + component.len()..)
-                .and_then(|text| text.chars().next());
-            !before.is_some_and(part_of_name) && !after.is_some_and(part_of_name)
-        })
-}
-
-/// The share of a component's time in spans that is not its callees', 0–1; none without spans.
-fn own_time(component: &str, spans: &[Span]) -> Option<f64> {
-    let own = spans.iter().filter(|span| span.service == component);
-    let mut whole = 0_u64;
-    let mut below = 0_u64;
-    for span in own {
-        whole = whole.saturating_add(span.duration_us);
-        let children = spans
-            .iter()
-            .filter(|child| child.parent_id.as_deref() == Some(span.span_id.as_str()));
-        let used: u64 = children
-            .map(|child| child.duration_us)
-            .fold(0, u64::saturating_add);
-        below = below.saturating_add(used.min(span.duration_us));
-    }
-    (whole > 0).then(|| 1.0 - below as f64 / whole as f64)
 }

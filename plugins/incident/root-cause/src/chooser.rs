@@ -31,7 +31,7 @@ struct Choice {
     reason: String,
     /// What to do.
     action: Name,
-    /// The component to look at; only for `resources`, `logs` and `traces`.
+    /// The component to look at; only for `resources` and `logs`.
     #[serde(default)]
     component: Option<String>,
 }
@@ -45,7 +45,7 @@ enum Name {
     Resources,
     /// Errors, deployments and configuration changes of a component.
     Logs,
-    /// Where a component spends its time.
+    /// Where the time is spent.
     Traces,
     /// The evidence suffices.
     Conclude,
@@ -114,8 +114,8 @@ impl Chooser {
             .collect();
         Request::new(ModelClass::Smart)
             .system(format!(
-                "You search for the cause of an incident, one action per turn: rank_wider, resources, logs, traces (of \
-                 one component of the ranking), or conclude when the evidence suffices. {DATA_RULE}"
+                "You search for the cause of an incident, one action per turn: rank_wider, resources or logs (of one \
+                 component of the ranking), traces, or conclude when the evidence suffices. {DATA_RULE}"
             ))
             .user(format!(
                 "Incident: {}\nSymptom at: {}\n{}\nDone so far:\n{}\nA rule would now choose: {} ({})",
@@ -149,9 +149,7 @@ fn allowed(choice: &Choice, notebook: &Notebook) -> Option<Action> {
         Name::Logs => component()
             .filter(|name| !notebook.footprint(name).saw_log)
             .map(|name| Action::Logs(vec![name])),
-        Name::Traces => component()
-            .filter(|name| !notebook.footprint(name).saw_spans)
-            .map(|name| Action::Traces(vec![name])),
+        Name::Traces => (!notebook.saw_spans).then_some(Action::Traces),
         Name::Conclude => Some(Action::Conclude),
     }
 }

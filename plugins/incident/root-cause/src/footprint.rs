@@ -1,11 +1,12 @@
 //! What a component shows beside latency and errors, and what that says about the kind of its fault.
 
+use crate::complaint::Complaints;
 use crate::look::{Line, Point};
 use chrono::TimeDelta;
-use incident_asking::text::line;
+use incident_asking::text::{line, names};
 use incident_contract::ranking::Suspect;
 use incident_contract::{FaultKind, Signal, Time, Window};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A resource is outside of its usual range from so many robust standard deviations on. Golden signals of a healthy
 /// component stay within 4; resources wander more.
@@ -19,8 +20,7 @@ const BUSY: f64 = 0.85;
 /// The median absolute deviation of normal noise, times this, is its standard deviation.
 const MAD: f64 = 1.4826;
 /// Lines of errors that may come without a fault.
-const FEW_ERRORS: usize = 3;
-const LONGEST_MESSAGE: usize = 200;
+const FEW: usize = 3;
 
 /// A resource that every component has, by the name of its metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +58,8 @@ pub struct Movement {
     pub deviation: f64,
     /// Whether it is outside of its usual range, in the direction that hurts.
     pub outside: bool,
+    /// Whether it came to where nothing is left of it.
+    pub at_the_limit: bool,
     /// Whether it still goes up.
     pub rising: bool,
 }
@@ -80,22 +82,14 @@ pub struct Footprint {
     pub resources: BTreeMap<Resource, Movement>,
     /// What was changed near the onset.
     pub changes: Vec<Change>,
-    /// How many error lines it wrote in the window.
-    pub errors: usize,
-    /// One of them.
-    pub example: Option<String>,
-    /// Something that its errors name and that nobody watches.
-    pub unwatched: Option<String>,
-    /// The errors of others that name it.
-    pub named_by: Vec<String>,
+    /// What its log complains about.
+    pub complaints: Complaints,
+    /// The components whose complaints name it.
+    pub named_by: BTreeSet<String>,
     /// Whether its resources were looked at, with or without success.
     pub saw_resources: bool,
     /// Whether its log was looked at.
     pub saw_log: bool,
-    /// Whether its spans were looked at.
-    pub saw_spans: bool,
-    /// The share of its time in spans that is its own and not its callees', 0–1.
-    pub own_time: Option<f64>,
 }
 
 impl Footprint {
@@ -127,9 +121,14 @@ impl Footprint {
         self.is_outside(Resource::Saturation)
     }
 
-    /// Whether it wrote more errors than a healthy component does.
-    pub fn complains(&self) -> bool {
-        self.errors > FEW_ERRORS
+    /// Whether it writes more errors of its own than a healthy component does.
+    pub fn fails_by_itself(&self) -> bool {
+        self.complaints.own > FEW
+    }
+
+    /// Something that it cannot reach and that nobody watches.
+    pub fn lost(&self) -> Option<&str> {
+        self.complaints.lost.as_deref()
     }
 
     /// What confirms, beside the ranking, that something is wrong with the component itself; one sentence each.
@@ -158,19 +157,20 @@ impl Footprint {
                 ));
             }
         }
-        if let Some(lost) = &self.unwatched {
+        if let Some(lost) = self.lost() {
             found.push(format!(
                 "its errors name `{}`, which nobody watches",
                 line(lost, 60)
             ));
-        } else if self.complains() {
-            found.push(format!("it wrote {} error lines", self.errors));
+        } else if self.fails_by_itself() {
+            let example = self.complaints.example.as_deref().unwrap_or_default();
+            found.push(format!(
+                "it writes errors that name nobody else, such as “{example}”"
+            ));
         }
         if !self.named_by.is_empty() {
-            found.push(format!(
-                "errors of {} name it",
-                incident_asking::text::names(self.named_by.iter().map(String::as_str))
-            ));
+            let by = names(self.named_by.iter().map(String::as_str));
+            found.push(format!("{by} complained of it"));
         }
         found
     }
@@ -188,14 +188,22 @@ impl Footprint {
         if self.leaks() {
             return Some(FaultKind::Leak);
         }
-        if self.unwatched.is_some() && self.complains() {
+        if self.lost().is_some() {
             return Some(FaultKind::DependencyLoss);
         }
-        if self.is_busy() {
-            return Some(FaultKind::Cpu);
-        }
-        if self.is_full() {
-            return Some(FaultKind::Saturation);
+        // What is at its limit explains more than what is merely higher: both rise with the load.
+        let explains = |resource, at_the_limit| {
+            self.resources
+                .get(&resource)
+                .is_some_and(|movement| movement.outside && movement.at_the_limit == at_the_limit)
+        };
+        for at_the_limit in [true, false] {
+            if explains(Resource::Saturation, at_the_limit) {
+                return Some(FaultKind::Saturation);
+            }
+            if explains(Resource::Cpu, at_the_limit) {
+                return Some(FaultKind::Cpu);
+            }
         }
         let signal = suspect
             .evidence
@@ -229,7 +237,7 @@ pub fn movement(resource: Resource, usual: &[Point], window: &[Point]) -> Option
         .max(f64::MIN_POSITIVE);
     let deviation = ((now - middle) / scale).clamp(-1_000.0, 1_000.0);
     let changed = now - middle > middle.abs() * CHANGED;
-    let at_the_top = match resource {
+    let at_the_limit = match resource {
         Resource::Memory => false,
         Resource::Cpu => now >= BUSY && middle < BUSY,
         Resource::Saturation => now >= FULL && middle < FULL,
@@ -238,15 +246,17 @@ pub fn movement(resource: Resource, usual: &[Point], window: &[Point]) -> Option
         usual: middle,
         now,
         deviation,
-        outside: at_the_top || (changed && deviation > OUTSIDE),
+        outside: at_the_limit || (changed && deviation > OUTSIDE),
+        at_the_limit,
         rising: now - first > spread.max(middle.abs() * 0.01),
     })
 }
 
 /// The changes among log lines: those with the label `event`, oldest first.
-pub fn changes(lines: &[Line]) -> Vec<Change> {
+pub fn changes(lines: &[Line], when: &Window) -> Vec<Change> {
     let mut found: Vec<Change> = lines
         .iter()
+        .filter(|line| line.time >= when.start && line.time < when.end)
         .filter_map(|line| {
             let configuration = match line.labels.get("event")?.as_str() {
                 "deployment" => false,
@@ -267,24 +277,13 @@ pub fn changes(lines: &[Line]) -> Vec<Change> {
     found
 }
 
-/// What of the log concerns errors within the window.
-pub fn errors<'l>(lines: &'l [Line], window: &Window) -> Vec<&'l Line> {
-    let grave = |line: &&Line| matches!(line.severity.as_str(), "error" | "fatal");
-    let within = |line: &&Line| line.time >= window.start && line.time < window.end;
-    lines.iter().filter(grave).filter(within).collect()
-}
-
-/// How long before the onset a change may have come and still be the reason: as long as the window, but at least
-/// five minutes and at most half an hour.
-pub fn lookback(window: &Window) -> TimeDelta {
-    (window.end - window.start).clamp(TimeDelta::minutes(5), TimeDelta::minutes(30))
-}
-
-/// An example of an error, bounded.
-pub fn example(lines: &[&Line]) -> Option<String> {
-    lines
-        .last()
-        .map(|error| line(&error.message, LONGEST_MESSAGE))
+/// When a change may have come and be the reason: in the window or in the five minutes before the symptom was seen,
+/// and hardly after that.
+pub fn when_changed(window: &Window, seen: Time) -> Window {
+    Window {
+        start: window.start.min(seen - TimeDelta::minutes(5)),
+        end: window.end.min(seen + TimeDelta::minutes(1)),
+    }
 }
 
 fn values(points: &[Point]) -> Vec<f64> {

@@ -14,6 +14,7 @@
 
 mod action;
 mod chooser;
+mod complaint;
 mod footprint;
 mod look;
 mod narrative;

@@ -33,9 +33,6 @@ pub struct MetricsArguments {
 pub struct LogsArguments {
     /// The component.
     pub service: String,
-    /// Only lines at least as grave.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at_least: Option<&'static str>,
     /// The time.
     pub window: Window,
     /// At most so many.
@@ -45,8 +42,6 @@ pub struct LogsArguments {
 /// What [`TRACES`] is asked.
 #[derive(Clone, Debug, Serialize)]
 pub struct TracesArguments {
-    /// The component.
-    pub service: String,
     /// The time.
     pub window: Window,
     /// At most so many.
@@ -117,12 +112,6 @@ pub struct Span {
     /// How long it took.
     #[serde(default)]
     pub duration_us: u64,
-    /// Whether it failed.
-    #[serde(default)]
-    pub error: bool,
-    /// What else it says.
-    #[serde(default)]
-    pub labels: BTreeMap<String, String>,
 }
 
 /// What [`TRACES`] answers.
@@ -155,4 +144,34 @@ pub fn together<A: Serialize>(
         }
     }
     host.call_many(&calls)
+}
+
+/// Of all time in these spans that is spent without waiting for other spans: the share of each component, the largest
+/// first.
+pub fn own_time(spans: &[Span]) -> Vec<(String, f64)> {
+    let mut below: BTreeMap<&str, u64> = BTreeMap::new();
+    for span in spans {
+        if let Some(parent) = span.parent_id.as_deref() {
+            let sum = below.entry(parent).or_default();
+            *sum = sum.saturating_add(span.duration_us);
+        }
+    }
+    let mut own: BTreeMap<&str, f64> = BTreeMap::new();
+    for span in spans {
+        let waited = below
+            .get(span.span_id.as_str())
+            .copied()
+            .unwrap_or_default();
+        *own.entry(&span.service).or_default() += span.duration_us.saturating_sub(waited) as f64;
+    }
+    let whole: f64 = own.values().sum();
+    if whole <= 0.0 {
+        return Vec::new();
+    }
+    let mut shares: Vec<(String, f64)> = own
+        .into_iter()
+        .map(|(service, time)| (service.to_owned(), time / whole))
+        .collect();
+    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+    shares
 }

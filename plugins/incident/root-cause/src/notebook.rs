@@ -31,6 +31,10 @@ pub struct Notebook {
     pub footprints: BTreeMap<String, Footprint>,
     /// Names that somebody watches: components of rankings and topology.
     pub watched: BTreeSet<String>,
+    /// Whether the topology's are among them, or cannot be had.
+    pub knows_topology: bool,
+    /// Whether it was looked at where the time is spent.
+    pub saw_spans: bool,
     /// What could not be looked at.
     pub gaps: Vec<String>,
 }
@@ -47,8 +51,15 @@ impl Notebook {
             failure: None,
             footprints: BTreeMap::new(),
             watched: BTreeSet::new(),
+            knows_topology: false,
+            saw_spans: false,
             gaps: Vec::new(),
         }
+    }
+
+    /// The time that the ranking explains.
+    pub fn window(&self) -> Option<Window> {
+        self.ranking.as_ref().map(|ranking| ranking.window)
     }
 
     /// Whether the ranking says that its first suspect explains the symptom.

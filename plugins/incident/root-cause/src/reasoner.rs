@@ -61,11 +61,10 @@ pub fn next(notebook: &Notebook) -> (Action, String) {
             "If memory, processor or a pool of a suspect moved, that tells them apart.".to_owned(),
         );
     }
-    let spans: Vec<String> = unseen(|footprint| footprint.saw_spans);
-    if notebook.found() && !spans.is_empty() {
-        return (
-            Action::Traces(spans),
-            "Nothing tells the suspects apart yet: where is the time spent?".to_owned(),
+    if notebook.found() && !notebook.saw_spans {
+        return say(
+            Action::Traces,
+            "Nothing tells the suspects apart for sure: where is the time spent?",
         );
     }
     say(

@@ -12,8 +12,10 @@ const LEAK: f64 = 1.6;
 /// A full pool or a busy processor can also follow from slow callees or many requests.
 const RESOURCE: f64 = 1.3;
 /// Errors about something unwatched: the fault is beyond it, and nearer to nobody else.
-const UNWATCHED: f64 = 1.5;
-/// Others that name it in their errors point at it.
+const LOST: f64 = 1.5;
+/// Errors that name nobody else are its own.
+const OWN_ERRORS: f64 = 1.3;
+/// Others that name it in their complaints point at it, or at what is behind it.
 const NAMED: f64 = 1.2;
 /// Together they move a suspect by no more than this: who is far behind stays behind.
 const MOST: f64 = 2.5;
@@ -67,8 +69,10 @@ fn factor(footprint: &Footprint) -> f64 {
     } else if footprint.is_full() || footprint.is_busy() {
         factor *= RESOURCE;
     }
-    if footprint.unwatched.is_some() && footprint.complains() {
-        factor *= UNWATCHED;
+    if footprint.lost().is_some() {
+        factor *= LOST;
+    } else if footprint.fails_by_itself() {
+        factor *= OWN_ERRORS;
     }
     if !footprint.named_by.is_empty() {
         factor *= NAMED;
