@@ -39,15 +39,24 @@ pub fn one(host: &Host, incident: &str, remediation: &mut Remediation) {
             Err(error) => {
                 step.status = StepStatus::Failed;
                 step.outcome = Some(line(&error.to_string(), LONGEST_OUTCOME));
-                let nothing_happened = matches!(
-                    error,
-                    Error::Denied { .. } | Error::NotFound(_) | Error::Invalid(_)
-                );
-                if !nothing_happened {
+                if may_have_happened(&error) {
                     remediation.acted_at = Some(now(host));
                     return;
                 }
             }
         }
+    }
+}
+
+/// Whether a call that ended with this error may have had its effect. What refuses in so many words did nothing.
+fn may_have_happened(error: &Error) -> bool {
+    match error {
+        Error::Interrupted(_) | Error::Unavailable { .. } => true,
+        Error::Failed { retryable, .. } => *retryable,
+        Error::Denied { .. }
+        | Error::BudgetExhausted { .. }
+        | Error::Invalid(_)
+        | Error::NotFound(_)
+        | Error::Conflict(_) => false,
     }
 }

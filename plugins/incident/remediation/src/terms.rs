@@ -57,14 +57,16 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The larger cost and the worse risk. A cost that only one of them knows is no known cost of the other: it
-    /// counts, since the catalogue speaks of the action and the runbook of this use of it.
+    /// The larger cost and the worse risk. A cost that the catalogue does not know is not known, whatever a runbook
+    /// says: anybody may write a runbook.
     pub fn worse(runbook: Self, catalogue: Option<&Entry>) -> Self {
         let Some(entry) = catalogue else {
             return runbook;
         };
         Self {
-            cost_micro_usd: runbook.cost_micro_usd.max(entry.cost_micro_usd),
+            cost_micro_usd: entry
+                .cost_micro_usd
+                .map(|cost| cost.max(runbook.cost_micro_usd.unwrap_or(cost))),
             risk: runbook.risk.max(entry.risk),
             undo: runbook.undo.or_else(|| entry.undo.clone()),
         }
