@@ -6,7 +6,7 @@ mod text;
 pub use text::bytes_shown;
 
 use crate::imports::{Need, need};
-use crate::manifest::{Manifest, Route, ScheduleTrigger};
+use crate::manifest::{Manifest, Reply, Route, ScheduleTrigger};
 use crate::package::Package;
 use crate::signature::Signature;
 use mandate_policy::{Capabilities, TelemetryAccess};
@@ -47,6 +47,8 @@ pub struct Authority {
     pub wakes: Vec<String>,
     /// The collections that it brings, and who acts on them.
     pub brings: Vec<String>,
+    /// Where others may deliver, and what then happens.
+    pub takes: Vec<String>,
     /// How much one invocation may use.
     pub limits: Limits,
     /// Settings that the operator fills in, by name.
@@ -100,6 +102,7 @@ impl Authority {
             may_not,
             wakes: wakes(manifest),
             brings: brings(manifest),
+            takes: takes(manifest),
             limits: manifest.limits.clone(),
             settings: settings
                 .map(|fields| fields.keys().cloned().collect())
@@ -303,6 +306,28 @@ fn brings(manifest: &Manifest) -> Vec<String> {
         Route::Tool(tool) => format!("the route /api/v1/{name}, which calls the tool {tool}"),
     });
     collections.chain(routes).collect()
+}
+
+fn takes(manifest: &Manifest) -> Vec<String> {
+    let id = &manifest.plugin.id;
+    let each = manifest.webhooks.iter().map(|webhook| {
+        let who = match &webhook.hmac {
+            None => "with a token".to_owned(),
+            Some(hmac) => format!(
+                "with a token, or once the setting {} is filled in, with the signature {} alone",
+                hmac.secret, hmac.header
+            ),
+        };
+        let when = match webhook.reply {
+            Reply::Result => "and answers its result",
+            Reply::Accepted => "after it has answered",
+        };
+        format!(
+            "at /api/v1/webhooks/{id}/{}, {who}: calls the tool {} {when}",
+            webhook.path, webhook.tool
+        )
+    });
+    each.collect()
 }
 
 fn unused(package: &Package) -> Vec<String> {

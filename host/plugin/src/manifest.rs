@@ -4,10 +4,12 @@ mod check;
 mod parse;
 mod records;
 mod schedule;
+mod webhook;
 
 pub use check::{ManifestProblem, Segment, out_of_bounds};
 pub use parse::{ManifestError, ManifestErrors};
 pub use schedule::{Schedule, ScheduleError};
+pub use webhook::{HmacAlgorithm, HmacSection, Reply, WebhookSection};
 
 use mandate_policy::Capabilities;
 use mandate_types::{Effects, GuestKind, Limits};
@@ -74,6 +76,9 @@ pub struct Manifest {
     /// `[triggers]`
     #[serde(default)]
     pub triggers: Triggers,
+    /// `[[webhook]]`
+    #[serde(default, rename = "webhook", skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookSection>,
     /// `[records.<collection>]`
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub records: BTreeMap<String, RecordSection>,
@@ -95,6 +100,11 @@ impl Manifest {
     /// The terms of the tool `name` (its short name).
     pub fn tool(&self, name: &str) -> Option<&ToolSection> {
         self.tools.iter().find(|tool| tool.name == name)
+    }
+
+    /// The webhook at `path`.
+    pub fn webhook(&self, path: &str) -> Option<&WebhookSection> {
+        self.webhooks.iter().find(|webhook| webhook.path == path)
     }
 }
 

@@ -17,6 +17,7 @@ mod listen;
 mod observability;
 mod task;
 mod trigger;
+mod webhook;
 
 use clap::Parser;
 

@@ -2,6 +2,7 @@
 //! under which they may happen at all.
 
 use crate::StoreError;
+use crate::delivery::Delivery;
 use crate::event::{Event, NewEvent};
 use crate::journal::{Ending, Execution, Invocation, LogLine, Step, StepAnswer};
 use crate::plugin::{Installation, Package, TriggerState};
@@ -81,6 +82,10 @@ pub enum Write {
         /// For expiry.
         at: Timestamp,
     },
+    /// A new delivery; one with the same key is [`CommitError::Conflict`].
+    CreateDelivery(Box<Delivery>),
+    /// How a delivery that is still to be done stands now: status, attempts, key, body, answer, end.
+    ChangeDelivery(Box<Delivery>),
     /// A package of bytes; the same digest again changes nothing.
     PutPackage(Box<Package>),
     /// An installation, new or changed; its `generation` must be one more than stored (1 if new).
@@ -173,7 +178,7 @@ pub trait Commit: Send + Sync {
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Arc<Event>>;
 
     /// Removes finished tasks of `tenant`s whose `expires_at` has passed, and old idempotency
-    /// keys, logs, and executions that are for no task. Returns how many tasks were removed.
+    /// keys, deliveries, logs, and executions that are for no task. Returns how many tasks were removed.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -12,6 +12,7 @@
 )]
 
 pub mod commit;
+pub mod delivery;
 pub mod event;
 pub mod journal;
 pub mod plugin;
@@ -28,6 +29,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use commit::{Commit, CommitError, Committed, Lease, Write};
+pub use delivery::{Delivery, DeliveryKey, DeliveryStatus, DeliveryStore};
 pub use event::{Event, EventQuery, EventStore, NewEvent};
 pub use journal::{
     Ending, Execution, Invocation, JournalStore, LogLevel, LogLine, Step, StepAnswer,
@@ -62,7 +64,14 @@ pub enum StoreError {
 
 /// Everything that a host keeps.
 pub trait Store:
-    Commit + TaskStore + JournalStore + RecordStore + EventStore + PluginStore + PrincipalStore
+    Commit
+    + TaskStore
+    + JournalStore
+    + RecordStore
+    + EventStore
+    + PluginStore
+    + PrincipalStore
+    + DeliveryStore
 {
 }
 

@@ -118,6 +118,11 @@ id!(
     |text| is_prefixed(text, "inv-")
 );
 id!(
+    /// A delivery's id: `dlv-` and 26 characters that sort by time.
+    DeliveryId, "a delivery id", "`dlv-` and 26 lower-case letters and digits",
+    |text| is_prefixed(text, "dlv-")
+);
+id!(
     /// The name under which a plugin is installed; by default the plugin's id.
     PluginName, "a plugin name", "kebab case of at most 64 characters, such as `incident-triage`",
     is_kebab
@@ -180,6 +185,13 @@ impl TaskId {
     /// The id of the task that step `sequence`/`index` of `parent` creates: the same on replay.
     pub fn derived(parent: &InvocationId, sequence: u64, index: u32) -> Self {
         Self(derive("task-", parent, sequence, index))
+    }
+}
+
+impl DeliveryId {
+    /// A new id, later than those before.
+    pub fn fresh() -> Self {
+        Self(fresh("dlv-"))
     }
 }
 

@@ -19,7 +19,8 @@ pub mod status;
 
 pub use clock::Timestamp;
 pub use ids::{
-    Digest, ExecutionId, InvocationId, PluginName, PrincipalName, Subject, TaskId, TenantId,
+    DeliveryId, Digest, ExecutionId, InvocationId, PluginName, PrincipalName, Subject, TaskId,
+    TenantId,
 };
 pub use limits::{LimitHit, LimitName, Limits};
 pub use money::MicroUsd;

@@ -101,6 +101,7 @@ impl fmt::Display for Authority {
         )?;
         lines(f, "It wakes by itself:", &self.wakes)?;
         lines(f, "It brings:", &self.brings)?;
+        lines(f, "It takes what others deliver:", &self.takes)?;
         if !self.settings.is_empty() {
             writeln!(f, "\nThe operator sets: {}.", listed(&self.settings, "and"))?;
         }

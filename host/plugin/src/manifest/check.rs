@@ -17,6 +17,7 @@ const RESERVED_ROUTES: &[&str] = &[
     "audit",
     "budgets",
     "decisions",
+    "deliveries",
     "events",
     "executions",
     "halt",
@@ -36,6 +37,7 @@ const RESERVED_ROUTES: &[&str] = &[
     "telemetry",
     "tokens",
     "tools",
+    "webhooks",
     "ws",
 ];
 const MAX_TOOLS: usize = 64;
@@ -127,6 +129,7 @@ impl Manifest {
         check_limits(&self.limits, &mut found);
         self.check_settings(&mut found);
         self.check_triggers(&mut found);
+        super::webhook::check(self, &mut found);
         for (name, section) in &self.records {
             super::records::check(name, section, &mut found);
         }
@@ -324,7 +327,7 @@ fn check_line(text: &str, most: usize, path: &[&str], found: &mut Vec<ManifestPr
 }
 
 /// Whether `text` is a JSON Pointer (RFC 6901).
-fn is_pointer(text: &str) -> bool {
+pub(super) fn is_pointer(text: &str) -> bool {
     text.starts_with('/')
         && text
             .split('~')

@@ -1,7 +1,10 @@
 //! From the text of `plugin.toml` to a manifest, with the line of whatever is wrong.
 
 use super::check::{ManifestProblem, Segment, shown};
-use super::{AgentSection, Manifest, PluginSection, RecordSection, Route, ToolSection, Triggers};
+use super::{
+    AgentSection, Manifest, PluginSection, RecordSection, Route, ToolSection, Triggers,
+    WebhookSection,
+};
 use mandate_policy::Capabilities;
 use mandate_types::Limits;
 use serde::Deserialize;
@@ -21,6 +24,7 @@ const SECTIONS: &[&str] = &[
     "limits",
     "settings",
     "triggers",
+    "webhook",
     "records",
     "routes",
 ];
@@ -168,11 +172,12 @@ impl Source<'_> {
         Manifest {
             plugin: plugin.unwrap_or_else(nothing),
             agent,
-            tools: self.list(root, "tool"),
+            tools: self.list::<ToolSection>(root, "tool"),
             capabilities: capabilities.unwrap_or_default(),
             limits: limits.unwrap_or_default(),
             settings,
             triggers: triggers.unwrap_or_default(),
+            webhooks: self.list::<WebhookSection>(root, "webhook"),
             records,
             routes: self.map::<Route>(root, "routes"),
         }
@@ -211,7 +216,7 @@ impl Source<'_> {
         self.read(value, name.to_owned())
     }
 
-    fn list(&mut self, root: &DeTable<'_>, name: &str) -> Vec<ToolSection> {
+    fn list<'de, T: Deserialize<'de>>(&mut self, root: &DeTable<'de>, name: &str) -> Vec<T> {
         match root.get(name) {
             None => Vec::new(),
             Some(value) => match value.get_ref().as_array() {

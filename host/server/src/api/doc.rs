@@ -7,6 +7,7 @@ use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use mandate_kernel::{Catalogue, RouteTarget};
+use mandate_plugin::manifest::Reply;
 use mandate_types::Problem;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -28,10 +29,17 @@ pub fn outline() -> OpenApi {
             "A token of this host; the administrator's is in the data directory",
         ))
         .build();
+    let password = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Basic)
+        .description(Some(
+            "For webhooks only: any user, and a token as the password",
+        ))
+        .build();
     let components = ComponentsBuilder::new()
         .schema("Problem", Problem::schema())
         .schemas_from_iter(more)
         .security_scheme("token", SecurityScheme::Http(token))
+        .security_scheme("password", SecurityScheme::Http(password))
         .build();
     let info = InfoBuilder::new()
         .title("Mandate")
@@ -221,9 +229,36 @@ impl Document {
                     }
                 }
             }
+            paths.extend(webhook_paths(catalogue));
         }
         document
     }
+}
+
+/// The webhooks of the active plugins, each with what its tool takes.
+fn webhook_paths(catalogue: &Catalogue) -> Map<String, Value> {
+    let mut paths = Map::new();
+    for active in catalogue.plugins() {
+        let name = active.name();
+        for webhook in &active.loaded.manifest.webhooks {
+            let Some(described) = active.loaded.description.tool(&webhook.tool) else {
+                continue;
+            };
+            let (status, schema) = match webhook.reply {
+                Reply::Result => ("200", "ToolAnswer"),
+                Reply::Accepted => ("202", "Accepted"),
+            };
+            let body = body_schema(&format!("{name}.{}", webhook.tool), &described.arguments);
+            let path = json!({"post": {
+                "tags": ["webhooks"], "summary": described.summary,
+                "security": [{"token": []}, {"password": []}],
+                "requestBody": {"required": true, "content": {"application/json": {"schema": body}}},
+                "responses": {status: answer(schema), "default": refused()},
+            }});
+            paths.insert(format!("/api/v1/webhooks/{name}/{}", webhook.path), path);
+        }
+    }
+    paths
 }
 
 /// Handlers of different resources have the same names; in the document each needs its own.

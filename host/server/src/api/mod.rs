@@ -26,6 +26,7 @@ mod tasks;
 mod tokens;
 mod tools;
 mod topic;
+mod webhooks;
 mod ws;
 
 pub use state::{Api, ApiSettings};
@@ -104,6 +105,8 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(activity::get))
         .routes(routes!(actions::start))
         .routes(routes!(events::list))
+        .routes(routes!(webhooks::take))
+        .routes(routes!(webhooks::get))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::remove))
         .routes(routes!(tokens::whoami))

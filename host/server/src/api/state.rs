@@ -9,6 +9,7 @@ use super::limit::Rates;
 use super::observe::Checked;
 use super::plugin_view::Authorities;
 use crate::task::Tasks;
+use crate::webhook::Webhooks;
 use mandate_kernel::Kernel;
 use mandate_store::SharedStore;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -72,6 +73,8 @@ pub struct ApiState {
     pub tasks: Arc<Tasks>,
     /// What the operator set.
     pub settings: ApiSettings,
+    /// What others deliver.
+    pub webhooks: Arc<Webhooks>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
     /// When the host started.
@@ -129,12 +132,14 @@ impl Api {
             authorities: Authorities::new(),
             document: OnceLock::new(),
             started: Instant::now(),
+            webhooks: Webhooks::new(tasks.clone(), kernel.store().clone()),
             kernel,
             tasks,
             settings,
             metrics,
         });
         super::hub::start(&state);
+        state.webhooks.start();
         Self(state)
     }
 }

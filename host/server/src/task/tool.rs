@@ -1,9 +1,10 @@
 //! A client calls a tool: the same seam, in an execution of its own.
 
 use super::Tasks;
-use mandate_kernel::{Stop, ToolRun};
+use mandate_kernel::{Active, Stop, ToolRun};
+use mandate_plugin::manifest::WebhookSection;
 use mandate_plugin::validate;
-use mandate_types::{Effects, ExecutionId, PrincipalName, Problem, TenantId};
+use mandate_types::{Effects, ExecutionId, PluginName, PrincipalName, Problem, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -31,41 +32,13 @@ impl Tasks {
         tenant: TenantId,
         by: PrincipalName,
     ) -> Result<ToolAnswer, Problem> {
-        self.accepts_work()?;
-        let catalogue = self.kernel.catalogue();
-        let missing = || Problem::not_found(format!("tool `{name}`; GET /api/v1/tools lists them"));
-        let (plugin, tool) = catalogue.tool(name).ok_or_else(missing)?;
-        let schemas = plugin.loaded.tools.get(tool).ok_or_else(missing)?;
-        let Some(terms) = plugin.terms(tool) else {
-            return Err(Problem::forbidden(format!(
-                "the operator has not accepted the tool `{name}`: PUT /api/v1/plugins/{}/grant",
-                plugin.name()
-            )));
-        };
-        if terms.effects > Effects::Internal {
-            return Err(Problem::forbidden(format!(
-                "`{name}` has `{}` effects outside of the host, which need an approved decision; this host cannot take decisions yet",
-                terms.effects
-            )));
-        }
-        if !plugin.takes_work() {
-            return Err(Problem::conflict(format!(
-                "the plugin `{}` is quarantined",
-                plugin.name()
-            )));
-        }
-        validate(&schemas.arguments, &arguments).map_err(|problems| {
-            let problem = Problem::invalid(format!("the arguments are not what `{name}` expects"));
-            problems.into_iter().fold(problem, |p, field| {
-                p.with_field(field.field, field.expected)
-            })
-        })?;
+        let (plugin, tool) = self.callable(name, &arguments)?;
         let stop = Stop::new();
         // A client that goes away takes its call with it.
         let _stop = StopOnDrop(stop.clone());
         let run = ToolRun {
-            plugin: plugin.clone(),
-            tool: tool.to_owned(),
+            plugin,
+            tool,
             arguments,
             tenant,
             principal: by,
@@ -104,6 +77,54 @@ impl Tasks {
                 ))
             }
         }
+    }
+
+    /// The plugin of the tool `plugin.tool`, and the tool's short name, if it may be called with these arguments now.
+    ///
+    /// # Errors
+    /// A [`Problem`] that says why not.
+    pub fn callable(
+        &self,
+        name: &str,
+        arguments: &Value,
+    ) -> Result<(Arc<Active>, String), Problem> {
+        self.accepts_work()?;
+        let catalogue = self.kernel.catalogue();
+        let missing = || Problem::not_found(format!("tool `{name}`; GET /api/v1/tools lists them"));
+        let (plugin, tool) = catalogue.tool(name).ok_or_else(missing)?;
+        let schemas = plugin.loaded.tools.get(tool).ok_or_else(missing)?;
+        let Some(terms) = plugin.terms(tool) else {
+            return Err(Problem::forbidden(format!(
+                "the operator has not accepted the tool `{name}`: PUT /api/v1/plugins/{}/grant",
+                plugin.name()
+            )));
+        };
+        if terms.effects > Effects::Internal {
+            return Err(Problem::forbidden(format!(
+                "`{name}` has `{}` effects outside of the host, which need an approved decision; this host cannot take decisions yet",
+                terms.effects
+            )));
+        }
+        if !plugin.takes_work() {
+            return Err(Problem::conflict(format!(
+                "the plugin `{}` is quarantined",
+                plugin.name()
+            )));
+        }
+        validate(&schemas.arguments, arguments).map_err(|problems| {
+            let problem = Problem::invalid(format!("the arguments are not what `{name}` expects"));
+            problems.into_iter().fold(problem, |p, field| {
+                p.with_field(field.field, field.expected)
+            })
+        })?;
+        Ok((plugin.clone(), tool.to_owned()))
+    }
+
+    /// The webhook at `path` of a plugin.
+    pub fn webhook(&self, plugin: &PluginName, path: &str) -> Option<WebhookSection> {
+        let catalogue = self.kernel.catalogue();
+        let active = catalogue.installed(plugin)?;
+        active.loaded.manifest.webhook(path).cloned()
     }
 }
 

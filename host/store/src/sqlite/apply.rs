@@ -3,7 +3,7 @@
 use super::bulk::{Bulk, Key, Table, Texts};
 use super::op::{self, Op, StepKey};
 use super::sql::{self, Arg, Columns};
-use super::{collection, journal, plugin, principal, task};
+use super::{collection, delivery, journal, plugin, principal, task};
 use crate::commit::Lease;
 use crate::record::{Collection, RecordWrite};
 use crate::{CommitError, StoreError};
@@ -184,6 +184,17 @@ impl<'a> Batch<'a, '_> {
                 self.bulk.add(Table::Events, None, Cow::Owned(row));
             }
             Op::IdempotencyKey { row, .. } => self.idempotency_key(row).await?,
+            Op::CreateDelivery(row) => {
+                sql::run(self.conn, delivery::CREATE, row).await?;
+            }
+            Op::ChangeDelivery { id, row } => {
+                if sql::run(self.conn, delivery::CHANGE, row).await? == 0 {
+                    return Err(CommitError::NotFound(format!(
+                        "delivery {id} that is still to be done"
+                    ))
+                    .into());
+                }
+            }
             Op::PutPackage(row) => {
                 sql::run(self.conn, plugin::PUT_PACKAGE, row).await?;
             }

@@ -6,6 +6,7 @@ mod cache;
 mod collection;
 mod commit;
 mod cursor;
+mod delivery;
 mod event;
 mod journal;
 mod op;

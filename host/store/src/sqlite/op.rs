@@ -2,13 +2,13 @@
 //! the one writer only hands them to the database.
 
 use super::sql::Arg;
-use super::{collection, event, journal, plugin, principal, task};
+use super::{collection, delivery, event, journal, plugin, principal, task};
 use crate::commit::Write;
 use crate::event::NewEvent;
 use crate::record::{Collection, RecordWrite};
 use crate::{CommitError, StoreError};
 use mandate_types::{
-    Digest, ExecutionId, InvocationId, PluginName, PrincipalName, TaskId, TaskStatus, TenantId,
+    DeliveryId, Digest, ExecutionId, InvocationId, PluginName, PrincipalName, TaskId, TaskStatus, TenantId,
 };
 use std::sync::Arc;
 
@@ -68,6 +68,11 @@ pub(super) enum Op {
         row: Row,
         task: TaskId,
     },
+    CreateDelivery(Row),
+    ChangeDelivery {
+        id: DeliveryId,
+        row: Row,
+    },
     PutPackage(Row),
     PutInstallation {
         name: PluginName,
@@ -102,6 +107,9 @@ pub(super) fn prepare(writes: Vec<Write>) -> Result<Vec<Op>, CommitError> {
             Write::CreateTask(ref task) => ops.push(Op::Tenant(task.tenant.clone())),
             Write::PutPrincipal(ref principal) => {
                 ops.extend(principal.tenants.iter().cloned().map(Op::Tenant));
+            }
+            Write::CreateDelivery(ref delivery) => {
+                ops.push(Op::Tenant(delivery.tenant.clone()));
             }
             Write::Record(ref record) => {
                 if let RecordWrite::Create(record) = &**record {
@@ -187,6 +195,11 @@ fn one(write: Write) -> Result<Op, CommitError> {
             ],
             task,
         },
+        Write::CreateDelivery(delivery) => Op::CreateDelivery(delivery::row(&delivery)),
+        Write::ChangeDelivery(delivery) => Op::ChangeDelivery {
+            row: delivery::change_row(&delivery),
+            id: delivery.id,
+        },
         Write::PutPackage(package) => Op::PutPackage(plugin::package_row(&package)),
         Write::PutInstallation(installation) => Op::PutInstallation {
             row: plugin::installation_row(&installation),
@@ -229,6 +242,7 @@ impl Op {
                     record.collection, record.id
                 )
             }
+            Self::CreateDelivery(_) => "it was delivered already".to_owned(),
             Self::PutPrincipal { name, .. } => {
                 format!("the token of {name} is that of another principal")
             }

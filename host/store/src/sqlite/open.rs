@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 
 /// Numbered as their files; never edited once they have landed.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (
         1,
         "tables",
@@ -29,6 +29,11 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
         2,
         "calls",
         include_str!("../../../../migrations/sqlite/0002_calls.sql"),
+    ),
+    (
+        3,
+        "deliveries",
+        include_str!("../../../../migrations/sqlite/0003_deliveries.sql"),
     ),
 ];
 
@@ -125,7 +130,7 @@ impl SqliteStore {
 
 /// Makes the file, so that only this user can read it even where the directory is open to
 /// others; SQLite gives its other files the same mode.
-fn keep_private(file: &Path) -> Result<(), StoreError> {
+pub(super) fn keep_private(file: &Path) -> Result<(), StoreError> {
     let mut options = File::options();
     options.append(true).create(true);
     #[cfg(unix)]
@@ -163,7 +168,7 @@ async fn connect(
     Ok(conn)
 }
 
-fn migration_error(error: sqlx::migrate::MigrateError, file: &Path) -> StoreError {
+pub(super) fn migration_error(error: sqlx::migrate::MigrateError, file: &Path) -> StoreError {
     use sqlx::migrate::MigrateError;
     match error {
         MigrateError::Execute(error) => store_error(error),

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// How long idempotency keys are kept.
 const KEYS_FOR: Duration = Duration::from_hours(24);
+/// How long deliveries are remembered once they ended.
+const DELIVERIES_FOR: Duration = Duration::from_hours(24);
 /// How long log lines are kept.
 const LOGS_FOR: Duration = Duration::from_hours(7 * 24);
 /// How long the journals of tools that clients called themselves are kept; those of tasks are
@@ -17,6 +19,8 @@ const CALLS_FOR: Duration = Duration::from_hours(24);
 const CALLS: u64 = 500;
 /// Tasks of one portion; each may have thousands of steps.
 const TASKS: usize = 50;
+/// Deliveries of one portion.
+const DELIVERIES: u64 = 2_000;
 /// Log lines of one portion.
 const LINES: u64 = 2_000;
 
@@ -30,6 +34,8 @@ pub(super) async fn portion(
     const LOGS: &str = "DELETE FROM logs WHERE task = ?";
     const TASK: &str = "DELETE FROM tasks WHERE id = ?";
     const OLD_KEYS: &str = "DELETE FROM idempotency_keys WHERE at < ?";
+    const OLD_DELIVERIES: &str = "DELETE FROM deliveries WHERE id IN \
+        (SELECT id FROM deliveries WHERE at < ? AND status <> 'accepted' ORDER BY at LIMIT ?)";
     const OLD_LOGS: &str = "DELETE FROM logs WHERE number IN \
         (SELECT number FROM logs WHERE at < ? ORDER BY at LIMIT ?)";
     const OLD_CALLS: &str = "DELETE FROM executions WHERE id IN \
@@ -44,6 +50,11 @@ pub(super) async fn portion(
         tasks += sql::run(conn, TASK, &id).await?;
     }
     sql::run(conn, OLD_KEYS, &[now.minus(KEYS_FOR).into()]).await?;
+    let old = [
+        now.minus(DELIVERIES_FOR).into(),
+        Arg::count(DELIVERIES),
+    ];
+    let deliveries = sql::run(conn, OLD_DELIVERIES, &old).await?;
     let lines = sql::run(
         conn,
         OLD_LOGS,
@@ -53,6 +64,6 @@ pub(super) async fn portion(
     let old = [now.minus(CALLS_FOR).into(), Arg::count(CALLS)];
     let calls = sql::run(conn, OLD_CALLS, &old).await?;
     sql::run(conn, "COMMIT", &[]).await?;
-    let more = expired.len() == TASKS || lines == LINES || calls == CALLS;
+    let more = expired.len() == TASKS || lines == LINES || calls == CALLS || deliveries == DELIVERIES;
     Ok((tasks, more))
 }
