@@ -34,8 +34,8 @@ pub struct Trial {
     pub service: String,
     /// What its first incident became.
     pub outcome: Outcome,
-    /// Whether the fault is gone.
-    pub cleared: bool,
+    /// What ended the fault: an action such as `roll-back`, or the environment itself; none if nothing did.
+    pub cleared_by: Option<String>,
     /// The first incident.
     pub incident: Option<String>,
     /// How many incidents there were.
@@ -56,9 +56,10 @@ impl Trial {
         self.outcome.rank(&self.service)
     }
 
-    /// Whether the agents said that it is over, and it is.
+    /// Whether the agents said that it is over, and it is, by what they did.
     pub fn resolved(&self) -> bool {
-        self.outcome.status == "resolved" && self.cleared
+        let by_itself = matches!(self.cleared_by.as_deref(), None | Some("on-call" | "stop"));
+        self.outcome.status == "resolved" && !by_itself
     }
 }
 
@@ -89,8 +90,9 @@ impl std::fmt::Display for Trial {
             seconds(self.end),
             first.join(", "),
         )?;
-        if self.outcome.status == "resolved" && !self.cleared {
-            write!(f, "  (said to be resolved, and is not)")?;
+        if self.outcome.status == "resolved" && !self.resolved() {
+            let by = self.cleared_by.as_deref().unwrap_or("nothing");
+            write!(f, "  (said to be resolved, but ended by {by})")?;
         }
         if self.incidents > 1 {
             write!(f, "  ({} incidents)", self.incidents)?;
@@ -312,7 +314,7 @@ async fn follow(desk: &Desk, plan: &Plan, trial: &mut Trial) -> anyhow::Result<(
                 trial.outcome = outcome;
                 trial.end = seconds;
                 let fault = desk.get(&fault).await?;
-                trial.cleared = fault["body"]["cleared_at"].is_string();
+                trial.cleared_by = fault["body"]["cleared_by"].as_str().map(str::to_owned);
                 return Ok(());
             }
         }
@@ -328,10 +330,10 @@ mod tests {
 
     #[test]
     fn resolved_is_what_is_over_and_said_to_be() {
-        let trial = |kind: &str, status: &str, cleared| Trial {
+        let trial = |kind: &str, status: &str, by: Option<&str>| Trial {
             kind: kind.into(),
             service: "a".into(),
-            cleared,
+            cleared_by: by.map(str::to_owned),
             outcome: Outcome {
                 status: status.into(),
                 ranking: vec!["b".into(), "a".into()],
@@ -340,15 +342,11 @@ mod tests {
             ..Trial::default()
         };
         let trials = [
-            trial("leak", "resolved", true),
-            trial("leak", "resolved", false),
-            trial("dependency_loss", "awaiting", false),
+            trial("leak", "resolved", Some("restart")),
+            trial("leak", "resolved", Some("on-call")),
+            trial("dependency_loss", "awaiting", None),
         ];
-        assert!(
-            trials[1]
-                .to_string()
-                .contains("said to be resolved, and is not")
-        );
+        assert!(trials[1].to_string().contains("ended by on-call"));
         let (kinds, harmless, all) = tallies(&trials);
         assert_eq!(
             kinds["leak"].to_string(),
