@@ -2,6 +2,7 @@
 
 use crate::api::ApiSettings;
 use crate::task;
+use crate::telemetry::TelemetryConfig;
 use anyhow::Context;
 use mandate_kernel::TrustPolicy;
 use mandate_plugin::TrustedKeys;
@@ -22,6 +23,8 @@ pub struct Config {
     pub events: EventConfig,
     /// `[guests]`
     pub guests: GuestConfig,
+    /// `[telemetry]`
+    pub telemetry: TelemetryConfig,
     /// `[trust]`
     pub trust: TrustConfig,
 }

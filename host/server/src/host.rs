@@ -2,11 +2,12 @@
 
 use crate::config::{Config, EventConfig, data_dir};
 use crate::task::Tasks;
+use crate::telemetry::{self, StoredTelemetry};
 use crate::trigger::Triggers;
 use anyhow::Context;
-use mandate_kernel::{Kernel, NoTelemetry};
+use mandate_kernel::Kernel;
 use mandate_llm::Chain;
-use mandate_store::{Principal, SharedStore, Write};
+use mandate_store::{Principal, SharedSeries, SharedStore, Write};
 use mandate_types::{Digest, PrincipalName, Role, Timestamp};
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -27,6 +28,8 @@ pub struct Host {
     pub kernel: Arc<Kernel>,
     /// What it does.
     pub tasks: Arc<Tasks>,
+    /// What agents look at.
+    pub series: SharedSeries,
 }
 
 impl Host {
@@ -37,6 +40,8 @@ impl Host {
     pub async fn open(dir: &Path, config: &Config) -> anyhow::Result<Self> {
         let data_dir = data_dir(dir)?;
         let store = mandate_store::open_embedded(&data_dir).await?;
+        let series = config.telemetry.settings();
+        let series = mandate_store::open_telemetry(&data_dir, series).await?;
         let runtime = mandate_runtime::Settings {
             cache_dir: Some(data_dir.join("compiled")),
             cache_key: host_key(&data_dir)?,
@@ -53,7 +58,7 @@ impl Host {
             store,
             runtime,
             models: Chain::simulated(),
-            telemetry: Arc::new(NoTelemetry),
+            telemetry: Arc::new(StoredTelemetry(series.clone())),
             trust: config.trust.policy()?,
         };
         let kernel = Kernel::open(settings)
@@ -64,6 +69,7 @@ impl Host {
             data_dir,
             kernel,
             tasks,
+            series,
         })
     }
 
@@ -78,6 +84,7 @@ impl Host {
             .start()
             .await?;
         tokio::spawn(sweep(self.kernel.store().clone(), config.events));
+        tokio::spawn(telemetry::sweep(self.series.clone()));
         Ok(())
     }
 

@@ -16,6 +16,7 @@ mod host;
 mod listen;
 mod observability;
 mod task;
+mod telemetry;
 mod trigger;
 mod webhook;
 

@@ -18,6 +18,7 @@ pub mod journal;
 pub mod plugin;
 pub mod principal;
 pub mod record;
+pub mod series;
 pub mod task;
 
 mod sqlite;
@@ -40,6 +41,7 @@ pub use record::{
     Collection, Comparison, Condition, FieldKind, IndexedField, Order, Record, RecordPage,
     RecordQuery, RecordStore, RecordWrite,
 };
+pub use series::{SeriesSettings, SharedSeries};
 pub use task::{Page, Task, TaskChange, TaskError, TaskQuery, TaskStore};
 
 /// Why the store could not do it.
@@ -100,5 +102,18 @@ pub async fn open_embedded_with(
 ) -> Result<SharedStore, StoreError> {
     Ok(Arc::new(
         sqlite::SqliteStore::open(data_dir, settings).await?,
+    ))
+}
+
+/// Opens the telemetry below `data_dir`, which an open store has locked.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the directory cannot be used.
+pub async fn open_telemetry(
+    data_dir: &Path,
+    settings: SeriesSettings,
+) -> Result<SharedSeries, StoreError> {
+    Ok(Arc::new(
+        sqlite::TelemetryDb::open(data_dir, settings).await?,
     ))
 }

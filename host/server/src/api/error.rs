@@ -42,6 +42,17 @@ impl ApiError {
         }
     }
 
+    /// The host has too much to do; `wait` is when to try again.
+    pub fn overloaded(detail: &str, wait: Duration) -> Self {
+        let seconds = wait.as_secs().max(1);
+        Self {
+            problem: Box::new(Problem::unavailable(format!(
+                "{detail}; try again in {seconds} s"
+            ))),
+            header: Some((RETRY_AFTER, HeaderValue::from(seconds))),
+        }
+    }
+
     /// The body is larger than `limit` bytes.
     pub fn too_large(limit: usize) -> Self {
         Problem::new(
@@ -205,6 +216,22 @@ where
 {
     match tokio::spawn(work).await {
         Ok(done) => done.map_err(Into::into),
+        Err(error) => {
+            tracing::error!(%error, "work for a request panicked");
+            Err(Problem::internal("a mistake of ours; it is in the host's log").into())
+        }
+    }
+}
+
+/// Does `work` that takes the processor for long where it holds up nobody.
+///
+/// # Errors
+/// Those of the work.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> ApiResult<T> + Send + 'static,
+) -> ApiResult<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
         Err(error) => {
             tracing::error!(%error, "work for a request panicked");
             Err(Problem::internal("a mistake of ours; it is in the host's log").into())

@@ -23,6 +23,7 @@ mod records;
 mod routes;
 mod state;
 mod tasks;
+mod telemetry;
 mod tokens;
 mod tools;
 mod topic;
@@ -30,6 +31,7 @@ mod webhooks;
 mod ws;
 
 pub use state::{Api, ApiSettings};
+pub use telemetry::Intake;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -76,6 +78,12 @@ pub fn router(api: Api) -> Router {
     let uploads = OpenApiRouter::new()
         .routes(routes!(plugins::install))
         .layer(DefaultBodyLimit::max(api.settings.plugin_body_limit));
+    let telemetry = OpenApiRouter::new()
+        .routes(routes!(telemetry::metrics::list, telemetry::metrics::add))
+        .routes(routes!(telemetry::logs::list, telemetry::logs::add))
+        .routes(routes!(telemetry::spans::list, telemetry::spans::add))
+        .routes(routes!(telemetry::topology::list, telemetry::topology::replace))
+        .layer(DefaultBodyLimit::max(api.intake.config.body_limit));
     let described = OpenApiRouter::with_openapi(doc::outline())
         .routes(routes!(tasks::submit, tasks::list))
         .routes(routes!(tasks::get))
@@ -113,7 +121,8 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(observe::health))
         .routes(routes!(observe::ready))
         .routes(routes!(observe::metrics))
-        .merge(uploads);
+        .merge(uploads)
+        .merge(telemetry);
     let (router, document) = described.split_for_parts();
     api.describe(document);
     let mut router = router

@@ -8,6 +8,7 @@ use super::hub::Hub;
 use super::limit::Rates;
 use super::observe::Checked;
 use super::plugin_view::Authorities;
+use super::telemetry::Intake;
 use crate::task::Tasks;
 use crate::webhook::Webhooks;
 use mandate_kernel::Kernel;
@@ -77,6 +78,8 @@ pub struct ApiState {
     pub webhooks: Arc<Webhooks>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+    /// Where telemetry comes in.
+    pub intake: Intake,
     /// When the host started.
     pub started: Instant,
     /// Who calls.
@@ -121,6 +124,7 @@ impl Api {
         tasks: Arc<Tasks>,
         settings: ApiSettings,
         metrics: PrometheusHandle,
+        intake: Intake,
     ) -> Self {
         let rates = Rates::new(settings.requests_per_second, settings.request_burst);
         let state = Arc::new(ApiState {
@@ -137,6 +141,7 @@ impl Api {
             tasks,
             settings,
             metrics,
+            intake,
         });
         super::hub::start(&state);
         state.webhooks.start();

@@ -1,6 +1,6 @@
 //! `mandate serve`: the host, until it is told to stop.
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, Intake};
 use crate::config::Config;
 use crate::host::Host;
 use crate::listen;
@@ -56,6 +56,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         host.tasks.clone(),
         config.api.clone(),
         metrics,
+        Intake::new(host.series.clone(), config.telemetry.clone()),
     );
     let router = api::router(state);
     let address = listener.local_addr()?;
@@ -77,6 +78,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         drained.send_replace(true);
     });
     listen::serve(listener, router, &config.api, told).await;
+    if let Err(error) = host.series.settle().await {
+        tracing::warn!(%error, "telemetry was not put away; the next start reads it again, nothing is lost");
+    }
     tracing::info!("stopped");
     Ok(())
 }

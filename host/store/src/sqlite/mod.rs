@@ -17,9 +17,11 @@ mod record;
 mod sql;
 mod sweep;
 mod task;
+mod telemetry;
 mod writer;
 
 pub use open::SqliteSettings;
+pub use telemetry::TelemetryDb;
 
 use crate::task::Page;
 use crate::{Event, Store, StoreError};

@@ -137,6 +137,20 @@ impl Params {
         }
     }
 
+    /// All whose name begins with `prefix`, without it.
+    pub fn prefixed(&mut self, prefix: &'static str) -> Vec<(String, String)> {
+        self.known.push(prefix);
+        let mut found = Vec::new();
+        self.pairs.retain_mut(|(key, value)| {
+            let name = key.strip_prefix(prefix).filter(|name| !name.is_empty());
+            if let Some(name) = name {
+                found.push((name.to_owned(), std::mem::take(value)));
+            }
+            name.is_none()
+        });
+        found
+    }
+
     /// What nobody took.
     pub fn rest(self) -> Vec<(String, String)> {
         self.pairs
