@@ -16,9 +16,11 @@ const LOGS_FOR: Duration = Duration::from_hours(7 * 24);
 /// kept as long as the task.
 const CALLS_FOR: Duration = Duration::from_hours(24);
 /// Such calls of one portion.
-const CALLS: u64 = 500;
-/// Tasks of one portion; each may have thousands of steps.
+const CALLS: usize = 500;
+/// Tasks of one portion.
 const TASKS: usize = 50;
+/// Steps and log lines of those tasks and calls in one portion: one task may have a million.
+const ROWS: u64 = 5_000;
 /// Deliveries of one portion.
 const DELIVERIES: u64 = 2_000;
 /// Log lines of one portion.
@@ -31,29 +33,34 @@ pub(super) async fn portion(
 ) -> Result<(u64, bool), sqlx::Error> {
     const EXPIRED: &str = "SELECT id FROM tasks WHERE expires_at <= ? \
         AND status IN ('succeeded', 'failed', 'cancelled') ORDER BY expires_at LIMIT ?";
-    const LOGS: &str = "DELETE FROM logs WHERE task = ?";
+    const STEPS_OF_TASK: &str = "DELETE FROM steps WHERE rowid IN \
+        (SELECT s.rowid FROM executions e JOIN invocations i ON i.execution = e.id \
+         JOIN steps s ON s.invocation = i.id WHERE e.task = ? LIMIT ?)";
+    const LOGS_OF_TASK: &str = "DELETE FROM logs WHERE number IN \
+        (SELECT number FROM logs WHERE task = ? LIMIT ?)";
     const TASK: &str = "DELETE FROM tasks WHERE id = ?";
     const OLD_KEYS: &str = "DELETE FROM idempotency_keys WHERE at < ?";
     const OLD_DELIVERIES: &str = "DELETE FROM deliveries WHERE id IN \
         (SELECT id FROM deliveries WHERE at < ? AND status <> 'accepted' ORDER BY at LIMIT ?)";
     const OLD_LOGS: &str = "DELETE FROM logs WHERE number IN \
         (SELECT number FROM logs WHERE at < ? ORDER BY at LIMIT ?)";
-    const OLD_CALLS: &str = "DELETE FROM executions WHERE id IN \
-        (SELECT id FROM executions WHERE task IS NULL AND started_at < ? ORDER BY started_at LIMIT ?)";
+    const OLD_CALLS: &str = "SELECT id FROM executions WHERE task IS NULL AND started_at < ? \
+        ORDER BY started_at LIMIT ?";
+    const STEPS_OF_CALL: &str = "DELETE FROM steps WHERE rowid IN \
+        (SELECT s.rowid FROM invocations i JOIN steps s ON s.invocation = i.id \
+         WHERE i.execution = ? LIMIT ?)";
+    const CALL: &str = "DELETE FROM executions WHERE id = ?";
     sql::run(conn, "BEGIN IMMEDIATE", &[]).await?;
-    let most = Arg::Int(i64::try_from(TASKS).unwrap_or(i64::MAX));
-    let expired = sql::rows(conn, EXPIRED, &[now.into(), most]).await?;
-    let mut tasks = 0;
-    for row in &expired {
-        let id = [Arg::text(row.try_get::<&str, _>("id")?)];
-        sql::run(conn, LOGS, &id).await?;
-        tasks += sql::run(conn, TASK, &id).await?;
-    }
+    let mut rows = ROWS;
+    let (expired, calls_for) = (now.into(), now.minus(CALLS_FOR).into());
+    let below = [STEPS_OF_TASK, LOGS_OF_TASK];
+    let (tasks, more_tasks) =
+        with_rows_below(conn, (EXPIRED, expired, TASKS), &below, TASK, &mut rows).await?;
+    let below = [STEPS_OF_CALL];
+    let (_, more_calls) =
+        with_rows_below(conn, (OLD_CALLS, calls_for, CALLS), &below, CALL, &mut rows).await?;
     sql::run(conn, OLD_KEYS, &[now.minus(KEYS_FOR).into()]).await?;
-    let old = [
-        now.minus(DELIVERIES_FOR).into(),
-        Arg::count(DELIVERIES),
-    ];
+    let old = [now.minus(DELIVERIES_FOR).into(), Arg::count(DELIVERIES)];
     let deliveries = sql::run(conn, OLD_DELIVERIES, &old).await?;
     let lines = sql::run(
         conn,
@@ -61,9 +68,34 @@ pub(super) async fn portion(
         &[now.minus(LOGS_FOR).into(), Arg::count(LINES)],
     )
     .await?;
-    let old = [now.minus(CALLS_FOR).into(), Arg::count(CALLS)];
-    let calls = sql::run(conn, OLD_CALLS, &old).await?;
     sql::run(conn, "COMMIT", &[]).await?;
-    let more = expired.len() == TASKS || lines == LINES || calls == CALLS || deliveries == DELIVERIES;
+    let more = more_tasks || more_calls || lines == LINES || deliveries == DELIVERIES;
     Ok((tasks, more))
+}
+
+/// Removes what `which` finds, at most so many, each after the rows below it, of which at most
+/// `rows` go. How many went, and whether there may be more.
+async fn with_rows_below(
+    conn: &mut SqliteConnection,
+    (which, before, most): (&'static str, Arg, usize),
+    below: &[&'static str],
+    remove: &'static str,
+    rows: &mut u64,
+) -> Result<(u64, bool), sqlx::Error> {
+    let limit = Arg::count(u64::try_from(most).unwrap_or(u64::MAX));
+    let found = sql::rows(conn, which, &[before, limit]).await?;
+    let mut removed = 0;
+    for row in &found {
+        let id = row.try_get::<&str, _>("id")?;
+        for rows_of in below {
+            let gone = sql::run(conn, rows_of, &[Arg::text(id), Arg::count(*rows)]).await?;
+            *rows = rows.saturating_sub(gone);
+            if *rows == 0 {
+                // The rest, and what it belongs to, goes with the next portion.
+                return Ok((removed, true));
+            }
+        }
+        removed += sql::run(conn, remove, &[Arg::text(id)]).await?;
+    }
+    Ok((removed, found.len() == most))
 }

@@ -39,6 +39,7 @@ contract! {
     tasks::an_idempotency_key_makes_one_task,
     tasks::removing_a_task_removes_what_is_below,
     tasks::sweeping_removes_what_is_past_its_time,
+    tasks::a_short_lived_task_takes_all_invocations_with_it,
     durability::others_on_the_machine_cannot_read_it,
     journal::calls_without_a_task_are_kept_for_a_day,
     journal::a_journal_reads_back_in_order,

@@ -491,3 +491,50 @@ pub async fn sweeping_removes_what_is_past_its_time(home: &Home) {
             .is_none()
     );
 }
+
+pub async fn a_short_lived_task_takes_all_invocations_with_it(home: &Home) {
+    let store = home.open().await;
+    let (task, execution, agent) = running(&*store).await;
+    // The tool that it called, and what that called: more steps than one portion of the sweep.
+    let tool = Invocation {
+        id: InvocationId::fresh(),
+        parent: Some(agent.id.clone()),
+        parent_step: Some(1),
+        depth: 1,
+        kind: GuestKind::Tool,
+        ..agent.clone()
+    };
+    let below = Invocation {
+        id: InvocationId::fresh(),
+        parent: Some(tool.id.clone()),
+        depth: 2,
+        ..tool.clone()
+    };
+    let mut writes = vec![
+        Write::StartInvocation(Box::new(tool.clone())),
+        Write::StartInvocation(Box::new(below.clone())),
+        Write::Step(Box::new(step(&agent.id, 1, 0))),
+    ];
+    for sequence in 1..=6_000 {
+        writes.push(Write::Step(Box::new(step(&tool.id, sequence, 0))));
+    }
+    writes.push(Write::Step(Box::new(step(&below.id, 1, 0))));
+    let mut end = to(TaskStatus::Succeeded);
+    end.expires_at = Some(Some(at(10)));
+    writes.push(change(&task.id, TaskStatus::ALL, end));
+    store.commit(None, writes).await.unwrap();
+    // A task that was caused by it is a matter of its own.
+    let mut caused = self::task();
+    caused.parent = Some(task.id.clone());
+    caused.root = task.id.clone();
+    store.commit(None, vec![create(&caused)]).await.unwrap();
+
+    assert_eq!(store.sweep(at(11)).await.unwrap(), 1);
+    assert_eq!(store.task(&task.id).await.unwrap(), None);
+    assert_eq!(store.execution(&execution.id).await.unwrap(), None);
+    for invocation in [&agent, &tool, &below] {
+        assert_eq!(store.invocation(&invocation.id).await.unwrap(), None);
+        assert_eq!(store.steps(&invocation.id).await.unwrap(), []);
+    }
+    assert!(store.task(&caused.id).await.unwrap().is_some());
+}
