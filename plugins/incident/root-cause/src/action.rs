@@ -1,20 +1,24 @@
 //! What can be done in a turn, and what is noted of it.
 
 use crate::complaint::{self, Complaints};
-use crate::footprint::{self, Footprint, Resource};
+use crate::footprint::{self, Footprint};
 use crate::look::{
     self, LOGS, Line, Logs, LogsArguments, METRICS, Metrics, MetricsArguments, Point, TRACES,
     Traces, TracesArguments,
 };
 use crate::notebook::Notebook;
+use crate::resource::{self, Resource};
 use chrono::TimeDelta;
 use incident_asking::monitoring;
 use incident_asking::text::{line, names};
 use incident_contract::Window;
 use incident_contract::ranking::{RankArguments, Ranking, TOOL as RANK};
 use mandate_sdk::prelude::*;
+use std::time::Duration;
 
 const SUSPECTS: u32 = 10;
+/// How long is waited for more data.
+const WAIT: Duration = Duration::from_secs(10);
 /// Points of a resource before, and as many in the window: enough for a median, few enough for the journal.
 const STEPS: i64 = 30;
 const LINES: u32 = 500;
@@ -31,6 +35,8 @@ const USUAL: TimeDelta = TimeDelta::minutes(60);
 pub enum Action {
     /// Rank the suspects around the symptom.
     Rank,
+    /// Rank them again after a while, for what began a moment ago.
+    RankLater,
     /// Rank them over a wider time, for what began earlier or slowly.
     RankWider,
     /// Look at the resources of components.
@@ -47,7 +53,7 @@ impl Action {
     /// The tool that is called for it.
     pub fn tool(&self) -> &'static str {
         match self {
-            Self::Rank | Self::RankWider => RANK,
+            Self::Rank | Self::RankLater | Self::RankWider => RANK,
             Self::Resources(_) => METRICS,
             Self::Logs(_) => LOGS,
             Self::Traces => TRACES,
@@ -65,6 +71,7 @@ impl Action {
         };
         match self {
             Self::Rank => "Ranking the suspects.".to_owned(),
+            Self::RankLater => "Waiting for more data, then ranking again.".to_owned(),
             Self::RankWider => "Ranking the suspects over a wider time.".to_owned(),
             Self::Resources(components) => of("the resources", components),
             Self::Logs(components) => of("the logs", components),
@@ -77,13 +84,25 @@ impl Action {
     pub fn perform(&self, host: &Host, notebook: &mut Notebook) -> String {
         let observation = match self {
             Self::Rank => rank(host, notebook, None),
-            Self::RankWider => rank(host, notebook, wider(notebook)),
+            Self::RankLater => later(host, notebook),
+            Self::RankWider => {
+                notebook.went_wider = true;
+                rank(host, notebook, wider(notebook))
+            }
             Self::Resources(components) => resources(host, notebook, components),
             Self::Logs(components) => logs(host, notebook, components),
             Self::Traces => traces(host, notebook),
             Self::Conclude => notebook.standing(),
         };
         line(&observation, LONGEST_OBSERVATION)
+    }
+}
+
+fn later(host: &Host, notebook: &mut Notebook) -> String {
+    notebook.waits += 1;
+    match host.sleep(WAIT) {
+        Ok(()) => rank(host, notebook, None),
+        Err(error) => format!("Waiting was refused: {error}."),
     }
 }
 
@@ -164,6 +183,7 @@ fn resources(host: &Host, notebook: &mut Notebook, components: &[String]) -> Str
     let Some(window) = notebook.window() else {
         return NOWHERE.to_owned();
     };
+    let seen = notebook.symptom.at.unwrap_or(window.end);
     let usual = Window {
         start: window.start - USUAL,
         end: window.start,
@@ -205,7 +225,7 @@ fn resources(host: &Host, notebook: &mut Notebook, components: &[String]) -> Str
         footprint.saw_resources = true;
         match (before, during) {
             (Ok(before), Ok(during)) => {
-                if let Some(movement) = footprint::movement(*resource, before, during) {
+                if let Some(movement) = resource::movement(*resource, before, during, seen) {
                     footprint.resources.insert(*resource, movement);
                 }
             }
@@ -214,7 +234,19 @@ fn resources(host: &Host, notebook: &mut Notebook, components: &[String]) -> Str
     }
     for component in components {
         let footprint = notebook.footprint(component);
-        let outside = footprint.confirmations();
+        let outside: Vec<String> = footprint
+            .resources
+            .iter()
+            .filter(|(_, movement)| movement.outside)
+            .map(|(resource, movement)| {
+                format!(
+                    "{} {:.2} instead of {:.2}",
+                    resource.metric(),
+                    movement.now,
+                    movement.usual
+                )
+            })
+            .collect();
         told.push(match (footprint.resources.is_empty(), outside.is_empty()) {
             (true, _) => format!("`{component}`: no data of its resources"),
             (false, true) => format!("`{component}`: its resources are as usual"),
@@ -292,7 +324,7 @@ fn know_components(host: &Host, notebook: &mut Notebook) -> Option<String> {
 fn noticed(component: &str, footprint: &Footprint) -> String {
     let complaints = &footprint.complaints;
     let mut parts = Vec::new();
-    if let Some(change) = footprint.change() {
+    if let Some(change) = footprint.changes.last() {
         let kind = if change.configuration {
             "configuration"
         } else {

@@ -4,6 +4,7 @@
 use crate::action::Action;
 use crate::notebook::Notebook;
 use crate::reasoner;
+use incident_asking::incident::now;
 use incident_asking::model::{self, DATA_RULE, Thought};
 use incident_asking::text::{data, line, list};
 use incident_contract::incident::Investigation;
@@ -69,7 +70,7 @@ impl Chooser {
         notebook: &Notebook,
         steps: &[Investigation],
     ) -> (Action, String) {
-        let by_rules = reasoner::next(notebook);
+        let by_rules = reasoner::next(notebook, now(host));
         // Without a ranking there is nothing to choose from.
         if self.model.is_none() || notebook.ranking.is_none() {
             return by_rules;
@@ -142,7 +143,7 @@ fn allowed(choice: &Choice, notebook: &Notebook) -> Option<Action> {
         known.then(|| name.clone())
     };
     match choice.action {
-        Name::RankWider => (notebook.rankings < 2).then_some(Action::RankWider),
+        Name::RankWider => (!notebook.went_wider).then_some(Action::RankWider),
         Name::Resources => component()
             .filter(|name| !notebook.footprint(name).saw_resources)
             .map(|name| Action::Resources(vec![name])),

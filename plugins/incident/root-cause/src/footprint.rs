@@ -1,68 +1,37 @@
 //! What a component shows beside latency and errors, and what that says about the kind of its fault.
 
 use crate::complaint::Complaints;
-use crate::look::{Line, Point};
+use crate::look::Line;
+use crate::resource::{Movement, Resource};
 use chrono::TimeDelta;
 use incident_asking::text::{line, names};
-use incident_contract::ranking::Suspect;
+use incident_contract::ranking::{Evidence, Suspect};
 use incident_contract::{FaultKind, Signal, Time, Window};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A resource is outside of its usual range from so many robust standard deviations on. Golden signals of a healthy
-/// component stay within 4; resources wander more.
-const OUTSIDE: f64 = 6.0;
-/// And only if it changed by this share of its usual level: what is very steady deviates by nothing.
-const CHANGED: f64 = 0.15;
-/// From this level on (0–1), a pool, queue or quota is as good as full.
-const FULL: f64 = 0.9;
-/// From this level on (0–1), a processor is busy.
-const BUSY: f64 = 0.85;
-/// The median absolute deviation of normal noise, times this, is its standard deviation.
-const MAD: f64 = 1.4826;
 /// Lines of errors that may come without a fault.
 const FEW: usize = 3;
+const LONGEST_NAME: usize = 60;
 
-/// A resource that every component has, by the name of its metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Resource {
-    /// How much memory it uses.
-    Memory,
-    /// How busy its processor is, 0–1.
-    Cpu,
-    /// How full its pools, queues and quotas are, 0–1.
-    Saturation,
-}
+/// What is said of evidence: the ranking uses the same words for what it found itself.
+const DEPLOYMENT: &str = "deployment";
+const CONFIGURATION: &str = "configuration";
+const LOST: &str = "something that it depends on";
+const OWN_ERRORS: &str = "errors of its own";
+const COMPLAINTS: &str = "complaints of others";
 
-impl Resource {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Memory, Self::Cpu, Self::Saturation];
-
-    /// The metric.
-    pub fn metric(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Cpu => "cpu",
-            Self::Saturation => "saturation",
-        }
-    }
-}
-
-/// How a resource moved.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Movement {
-    /// Median without faults.
-    pub usual: f64,
-    /// Median of the last third of the window.
-    pub now: f64,
-    /// How far outside of the usual, in robust standard deviations.
-    pub deviation: f64,
-    /// Whether it is outside of its usual range, in the direction that hurts.
-    pub outside: bool,
-    /// Whether it came to where nothing is left of it.
-    pub at_the_limit: bool,
-    /// Whether it still goes up.
-    pub rising: bool,
-}
+/// A change just before the onset: most faults come with changes, and few changes come just then by chance.
+const WEIGHT_OF_CHANGE: f64 = 2.0;
+/// Memory that grows is nobody else's doing.
+const WEIGHT_OF_MEMORY: f64 = 1.6;
+/// A full pool or a busy processor can also follow from slow callees or many requests.
+const WEIGHT_OF_RESOURCE: f64 = 1.3;
+/// Errors about something unwatched: the fault is beyond it, and nearer to nobody else.
+const WEIGHT_OF_LOST: f64 = 1.5;
+/// Errors that name nobody else are its own.
+const WEIGHT_OF_OWN_ERRORS: f64 = 1.3;
+/// Others that name it in their complaints point at it, or at what is behind it.
+const WEIGHT_OF_COMPLAINTS: f64 = 1.2;
 
 /// A deployment or a change of configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,163 +61,148 @@ pub struct Footprint {
     pub saw_log: bool,
 }
 
+/// A fact that speaks for a component, and how much more likely it makes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The fact.
+    pub evidence: Evidence,
+    /// More than 1.
+    pub weight: f64,
+}
+
 impl Footprint {
     /// The change that lies nearest to the onset, if there was one.
-    pub fn change(&self) -> Option<&Change> {
+    fn change(&self) -> Option<&Change> {
         self.changes.last()
     }
 
-    fn is_outside(&self, resource: Resource) -> bool {
-        self.resources
-            .get(&resource)
-            .is_some_and(|movement| movement.outside)
-    }
-
-    /// Whether memory grows and does not come back.
-    pub fn leaks(&self) -> bool {
-        self.resources
-            .get(&Resource::Memory)
-            .is_some_and(|movement| movement.outside && movement.rising)
-    }
-
-    /// Whether its processor is busier than usual.
-    pub fn is_busy(&self) -> bool {
-        self.is_outside(Resource::Cpu)
-    }
-
-    /// Whether something of it is full.
-    pub fn is_full(&self) -> bool {
-        self.is_outside(Resource::Saturation)
-    }
-
-    /// Whether it writes more errors of its own than a healthy component does.
-    pub fn fails_by_itself(&self) -> bool {
-        self.complaints.own > FEW
-    }
-
-    /// Something that it cannot reach and that nobody watches.
-    pub fn lost(&self) -> Option<&str> {
-        self.complaints.lost.as_deref()
-    }
-
-    /// What confirms, beside the ranking, that something is wrong with the component itself; one sentence each.
-    pub fn confirmations(&self) -> Vec<String> {
+    /// What speaks for it beside what the ranking measured.
+    pub fn findings(&self) -> Vec<Finding> {
         let mut found = Vec::new();
+        let mut add = |what: &str, weight: f64, text: String| {
+            found.push(Finding {
+                evidence: Evidence {
+                    signal: None,
+                    what: what.to_owned(),
+                    usual: None,
+                    observed: None,
+                    deviation: None,
+                    text,
+                },
+                weight,
+            });
+        };
         if let Some(change) = self.change() {
-            let what = if change.configuration {
-                "configuration"
-            } else {
-                "version"
+            let (what, noun) = match change.configuration {
+                true => (CONFIGURATION, "a change of its configuration"),
+                false => (DEPLOYMENT, "its version"),
             };
-            found.push(format!(
-                "{what} `{}` came at {}, just before it began",
-                line(&change.what, 60),
+            let name = line(&change.what, LONGEST_NAME);
+            let text = format!(
+                "{noun}, `{name}`, came at {}, just before",
                 clock(change.at)
-            ));
+            );
+            add(what, WEIGHT_OF_CHANGE, text);
         }
-        for (resource, movement) in &self.resources {
-            if movement.outside {
-                let verb = if movement.rising { "rises" } else { "is up" };
-                found.push(format!(
-                    "{} {verb}: {} instead of {}",
-                    resource.metric(),
-                    short(movement.now),
-                    short(movement.usual)
-                ));
-            }
-        }
-        if let Some(lost) = self.lost() {
-            found.push(format!(
-                "its errors name `{}`, which nobody watches",
-                line(lost, 60)
-            ));
-        } else if self.fails_by_itself() {
+        if let Some(lost) = &self.complaints.lost {
+            let name = line(lost, LONGEST_NAME);
+            let text = format!("it cannot reach `{name}`, which nobody watches");
+            add(LOST, WEIGHT_OF_LOST, text);
+        } else if self.complaints.own > FEW {
             let example = self.complaints.example.as_deref().unwrap_or_default();
-            found.push(format!(
-                "it writes errors that name nobody else, such as “{example}”"
-            ));
+            let text = format!("its errors name nobody else: “{example}”");
+            add(OWN_ERRORS, WEIGHT_OF_OWN_ERRORS, text);
         }
         if !self.named_by.is_empty() {
             let by = names(self.named_by.iter().map(String::as_str));
-            found.push(format!("{by} complained of it"));
+            add(
+                COMPLAINTS,
+                WEIGHT_OF_COMPLAINTS,
+                format!("{by} complained of it"),
+            );
         }
+        found.extend(self.resources.iter().filter_map(|(resource, movement)| {
+            movement.outside.then(|| moved(*resource, movement))
+        }));
         found
-    }
-
-    /// What the component suffers from: what began with a change was the change; a resource explains what follows
-    /// from it; what cannot be reached explains errors. What remains is what callers see.
-    pub fn kind(&self, suspect: &Suspect) -> Option<FaultKind> {
-        if let Some(change) = self.change() {
-            return Some(if change.configuration {
-                FaultKind::Configuration
-            } else {
-                FaultKind::BadDeployment
-            });
-        }
-        if self.leaks() {
-            return Some(FaultKind::Leak);
-        }
-        if self.lost().is_some() {
-            return Some(FaultKind::DependencyLoss);
-        }
-        // What is at its limit explains more than what is merely higher: both rise with the load.
-        let explains = |resource, at_the_limit| {
-            self.resources
-                .get(&resource)
-                .is_some_and(|movement| movement.outside && movement.at_the_limit == at_the_limit)
-        };
-        for at_the_limit in [true, false] {
-            if explains(Resource::Saturation, at_the_limit) {
-                return Some(FaultKind::Saturation);
-            }
-            if explains(Resource::Cpu, at_the_limit) {
-                return Some(FaultKind::Cpu);
-            }
-        }
-        let signal = suspect
-            .evidence
-            .iter()
-            .find_map(|evidence| evidence.signal)?;
-        Some(match signal {
-            Signal::Latency => FaultKind::Latency,
-            Signal::Availability => FaultKind::Errors,
-        })
     }
 }
 
-/// How a resource moved, from its points without faults and in the window; none without enough of both.
-pub fn movement(resource: Resource, usual: &[Point], window: &[Point]) -> Option<Movement> {
-    let before = values(usual);
-    let during = values(window);
-    let middle = median(&before)?;
-    let spread = MAD
-        * median(
-            &before
-                .iter()
-                .map(|value| (value - middle).abs())
-                .collect::<Vec<_>>(),
-        )?;
-    let third = during.len().div_ceil(3);
-    let first = median(during.get(..third)?)?;
-    let now = median(during.get(during.len() - third..)?)?;
-    // Without any spread, a tenth of what counts as a change stands in for it.
-    let scale = spread
-        .max(middle.abs() * CHANGED / 10.0)
-        .max(f64::MIN_POSITIVE);
-    let deviation = ((now - middle) / scale).clamp(-1_000.0, 1_000.0);
-    let changed = now - middle > middle.abs() * CHANGED;
-    let at_the_limit = match resource {
-        Resource::Memory => false,
-        Resource::Cpu => now >= BUSY && middle < BUSY,
-        Resource::Saturation => now >= FULL && middle < FULL,
+fn moved(resource: Resource, movement: &Movement) -> Finding {
+    let (usual, now) = (short(movement.usual), short(movement.now));
+    Finding {
+        evidence: Evidence {
+            signal: None,
+            what: resource.metric().to_owned(),
+            usual: Some(movement.usual),
+            observed: Some(movement.now),
+            deviation: Some(movement.deviation),
+            text: format!("its {} is {now} instead of {usual}", resource.metric()),
+        },
+        weight: match resource {
+            Resource::Memory => WEIGHT_OF_MEMORY,
+            Resource::Cpu | Resource::Saturation => WEIGHT_OF_RESOURCE,
+        },
+    }
+}
+
+/// Whether something beside latency and errors says that the fault is in the component itself.
+pub fn is_confirmed(suspect: &Suspect) -> bool {
+    confirmation(suspect).is_some()
+}
+
+/// What says so first.
+pub fn confirmation(suspect: &Suspect) -> Option<&Evidence> {
+    let resources = Resource::ALL.map(Resource::metric);
+    let confirms = |what: &str| {
+        [DEPLOYMENT, CONFIGURATION, LOST, OWN_ERRORS].contains(&what) || resources.contains(&what)
     };
-    Some(Movement {
-        usual: middle,
-        now,
-        deviation,
-        outside: at_the_limit || (changed && deviation > OUTSIDE),
-        at_the_limit,
-        rising: now - first > spread.max(middle.abs() * 0.01),
+    suspect
+        .evidence
+        .iter()
+        .find(|evidence| confirms(&evidence.what))
+}
+
+/// What a suspect suffers from, as its evidence tells. What began with a change was the change; memory that grows and
+/// what cannot be reached explain what follows from them; a resource at its limit explains more than one that is
+/// merely higher, since all rise with the load. What remains is what callers see.
+pub fn kind(suspect: &Suspect, footprint: &Footprint) -> Option<FaultKind> {
+    let has = |what: &str| {
+        suspect
+            .evidence
+            .iter()
+            .any(|evidence| evidence.what == what)
+    };
+    let at_the_limit = |resource: Resource| {
+        let moved = footprint.resources.get(&resource);
+        moved.is_some_and(|movement| movement.at_the_limit)
+    };
+    if let Some(change) = footprint.change() {
+        return Some(match change.configuration {
+            true => FaultKind::Configuration,
+            false => FaultKind::BadDeployment,
+        });
+    }
+    let told = [
+        (has(CONFIGURATION), FaultKind::Configuration),
+        (has(DEPLOYMENT), FaultKind::BadDeployment),
+        (has(LOST), FaultKind::DependencyLoss),
+        (has(Resource::Memory.metric()), FaultKind::Leak),
+        (at_the_limit(Resource::Saturation), FaultKind::Saturation),
+        (at_the_limit(Resource::Cpu), FaultKind::Cpu),
+        (has(Resource::Saturation.metric()), FaultKind::Saturation),
+        (has(Resource::Cpu.metric()), FaultKind::Cpu),
+    ];
+    if let Some((_, kind)) = told.into_iter().find(|(is, _)| *is) {
+        return Some(kind);
+    }
+    let signal = suspect
+        .evidence
+        .iter()
+        .find_map(|evidence| evidence.signal)?;
+    Some(match signal {
+        Signal::Latency => FaultKind::Latency,
+        Signal::Availability => FaultKind::Errors,
     })
 }
 
@@ -259,17 +213,17 @@ pub fn changes(lines: &[Line], when: &Window) -> Vec<Change> {
         .filter(|line| line.time >= when.start && line.time < when.end)
         .filter_map(|line| {
             let configuration = match line.labels.get("event")?.as_str() {
-                "deployment" => false,
-                "configuration" => true,
+                DEPLOYMENT => false,
+                CONFIGURATION => true,
                 _ => return None,
             };
-            let what = line
+            let name = line
                 .labels
                 .get(if configuration { "key" } else { "version" });
             Some(Change {
                 at: line.time,
                 configuration,
-                what: what.unwrap_or(&line.message).clone(),
+                what: name.unwrap_or(&line.message).clone(),
             })
         })
         .collect();
@@ -284,25 +238,6 @@ pub fn when_changed(window: &Window, seen: Time) -> Window {
         start: window.start.min(seen - TimeDelta::minutes(5)),
         end: window.end.min(seen + TimeDelta::minutes(1)),
     }
-}
-
-fn values(points: &[Point]) -> Vec<f64> {
-    points
-        .iter()
-        .map(|point| point.value)
-        .filter(|value| value.is_finite())
-        .collect()
-}
-
-fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let upper = *sorted.get(sorted.len() / 2)?;
-    if sorted.len() % 2 == 1 {
-        return Some(upper);
-    }
-    let lower = *sorted.get((sorted.len() / 2).checked_sub(1)?)?;
-    Some(f64::midpoint(lower, upper))
 }
 
 fn clock(at: Time) -> String {

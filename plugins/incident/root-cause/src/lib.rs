@@ -20,6 +20,7 @@ mod look;
 mod narrative;
 mod notebook;
 mod reasoner;
+mod resource;
 mod weigh;
 
 use action::Action;

@@ -1,6 +1,7 @@
 //! The report: what was found, or that nothing was, in words that say no more than was measured.
 
 use crate::chooser::Chooser;
+use crate::footprint;
 use crate::notebook::Notebook;
 use incident_asking::model::{self, DATA_RULE, Thought, author, unknown_name};
 use incident_asking::text::{data, line};
@@ -45,7 +46,7 @@ pub fn report(
     let kind = suspects
         .first()
         .filter(|_| found)
-        .and_then(|first| notebook.footprint(&first.component).kind(first));
+        .and_then(|first| footprint::kind(first, &notebook.footprint(&first.component)));
     let by_rules = by_rules(notebook, &suspects, kind);
     let mut summary = by_rules.clone();
     let mut wrote = if chooser.by_model {
@@ -111,12 +112,14 @@ fn by_rules(notebook: &Notebook, suspects: &[Suspect], kind: Option<FaultKind>) 
         Some(FaultKind::DependencyLoss) => "has lost something that it depends on",
         Some(FaultKind::Configuration) => "suffers from a change of its configuration",
     };
-    let confirmations = notebook.footprint(&first.component).confirmations();
-    let why = confirmations
-        .into_iter()
-        .next()
-        .or_else(|| first.evidence.first().map(|evidence| evidence.text.clone()))
-        .map(|why| format!(": {}", line(why.trim_end_matches('.'), LONGEST_EVIDENCE)))
+    let why = footprint::confirmation(first)
+        .or(first.evidence.first())
+        .map(|evidence| {
+            format!(
+                ": {}",
+                line(evidence.text.trim_end_matches('.'), LONGEST_EVIDENCE)
+            )
+        })
         .unwrap_or_default();
     let way = if first.component == *symptom {
         "It shows the symptom itself".to_owned()

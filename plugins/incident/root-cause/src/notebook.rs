@@ -1,6 +1,6 @@
 //! What the search knows at a moment.
 
-use crate::footprint::Footprint;
+use crate::footprint::{Footprint, is_confirmed};
 use crate::weigh;
 use incident_contract::Window;
 use incident_contract::incident::Symptom;
@@ -25,6 +25,10 @@ pub struct Notebook {
     pub ranking: Option<Ranking>,
     /// The rankings that were asked for.
     pub rankings: u32,
+    /// How often it was waited for more data.
+    pub waits: u32,
+    /// Whether a wider time was ranked.
+    pub went_wider: bool,
     /// Why there is none, when the last one failed.
     pub failure: Option<String>,
     /// What is known of components beside the ranking.
@@ -48,6 +52,8 @@ impl Notebook {
             enough,
             ranking: None,
             rankings: 0,
+            waits: 0,
+            went_wider: false,
             failure: None,
             footprints: BTreeMap::new(),
             watched: BTreeSet::new(),
@@ -99,17 +105,15 @@ impl Notebook {
         self.footprints.get(component).cloned().unwrap_or_default()
     }
 
-    /// Whether the evidence suffices: the first suspect is likely enough, stands apart from the second, and looking
-    /// at it confirmed it.
+    /// Whether the evidence suffices to say who it is: the first suspect is likely enough, stands apart from the
+    /// second, and something beside latency and errors confirms it.
     pub fn suffices(&self) -> bool {
         let suspects = self.suspects();
         let Some(first) = suspects.first().filter(|_| self.found()) else {
             return false;
         };
         let second = suspects.get(1).map_or(0.0, |second| second.confidence);
-        first.confidence >= self.enough
-            && first.confidence >= APART * second
-            && !self.footprint(&first.component).confirmations().is_empty()
+        first.confidence >= self.enough && first.confidence >= APART * second && is_confirmed(first)
     }
 
     /// Where the search stands, in one line.

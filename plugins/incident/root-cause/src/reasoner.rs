@@ -3,13 +3,19 @@
 use crate::action::Action;
 use crate::footprint::Footprint;
 use crate::notebook::{LOOKED_AT, Notebook};
+use chrono::TimeDelta;
 use incident_asking::text::names;
+use incident_contract::Time;
 
 /// How often a ranking that failed is asked for.
 const MOST_RANKINGS: u32 = 2;
+/// How often is waited for more data.
+const MOST_WAITS: u32 = 2;
+/// What was seen so short a time ago is still becoming clearer.
+const YOUNG: TimeDelta = TimeDelta::minutes(2);
 
 /// The next action, with its reason.
-pub fn next(notebook: &Notebook) -> (Action, String) {
+pub fn next(notebook: &Notebook, now: Time) -> (Action, String) {
     let say = |action: Action, reason: &str| (action, reason.to_owned());
     if notebook.ranking.is_none() {
         return match &notebook.failure {
@@ -29,19 +35,21 @@ pub fn next(notebook: &Notebook) -> (Action, String) {
             ),
         };
     }
-    if !notebook.found() && notebook.rankings < MOST_RANKINGS {
+    if !notebook.found() && notebook.waits < MOST_WAITS && is_young(notebook, now) {
+        return say(
+            Action::RankLater,
+            "Nothing explains it so far, but it began a moment ago: there will be more data.",
+        );
+    }
+    if !notebook.found() && !notebook.went_wider {
         return say(
             Action::RankWider,
             "Nothing explains it so far; it may have begun earlier.",
         );
     }
-    if notebook.suffices() {
-        return say(
-            Action::Conclude,
-            "The first suspect is likely, stands apart from the others, and looking at it confirmed it.",
-        );
-    }
-    let first = notebook.first(LOOKED_AT);
+    // Once it is clear who it is, only what it suffers from is left to be found.
+    let interesting = if notebook.suffices() { 1 } else { LOOKED_AT };
+    let first = notebook.first(interesting);
     let unseen = |saw: fn(&Footprint) -> bool| -> Vec<String> {
         let unseen = first.iter().filter(|name| !saw(&notebook.footprint(name)));
         unseen.cloned().collect()
@@ -61,6 +69,12 @@ pub fn next(notebook: &Notebook) -> (Action, String) {
             "If memory, processor or a pool of a suspect moved, that tells them apart.".to_owned(),
         );
     }
+    if notebook.suffices() {
+        return say(
+            Action::Conclude,
+            "The first suspect is likely, stands apart from the others, and looking at it confirmed it.",
+        );
+    }
     if notebook.found() && !notebook.saw_spans {
         return say(
             Action::Traces,
@@ -71,4 +85,8 @@ pub fn next(notebook: &Notebook) -> (Action, String) {
         Action::Conclude,
         "All that could tell the suspects apart was looked at.",
     )
+}
+
+fn is_young(notebook: &Notebook, now: Time) -> bool {
+    notebook.symptom.at.is_some_and(|at| now - at < YOUNG)
 }

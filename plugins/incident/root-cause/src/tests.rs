@@ -40,6 +40,7 @@ fn log(time: &str, severity: &str, message: &str, labels: Value) -> Value {
 impl Scene {
     fn new() -> Self {
         let fake = FakeHost::for_plugin(include_str!("../plugin.toml"));
+        fake.set_time(1_772_367_000_000_000); // ten minutes later
         fake.collection("incidents", "INC-{8}");
         fake.put(
             "incidents",
@@ -204,8 +205,13 @@ fn the_search_stops_when_the_evidence_suffices() {
     );
     let cause = scene.run();
     assert_eq!(
-        actions(&cause)[..3],
-        ["monitoring.rank", "monitoring.logs", "conclude"]
+        actions(&cause)[..4],
+        [
+            "monitoring.rank",
+            "monitoring.logs",
+            "monitoring.metrics",
+            "conclude"
+        ]
     );
     assert_eq!(cause.kind, Some(FaultKind::BadDeployment));
     assert!(
@@ -271,39 +277,6 @@ fn footprints_tell_the_kind() {
 }
 
 #[test]
-fn memory_that_grows_is_a_leak_and_what_is_high_is_none() {
-    let points = |values: &[f64]| -> Vec<look::Point> {
-        values
-            .iter()
-            .map(|value| look::Point {
-                time: incident_contract::time(0),
-                value: *value,
-            })
-            .collect()
-    };
-    let usual = points(&[0.50, 0.51, 0.50, 0.49, 0.50, 0.51]);
-    let moved = |window: &[f64]| {
-        footprint::movement(footprint::Resource::Memory, &usual, &points(window)).unwrap()
-    };
-    let leak = moved(&[0.5, 0.55, 0.62, 0.7, 0.78, 0.85]);
-    assert!(leak.outside && leak.rising);
-    let high = moved(&[0.8, 0.8, 0.81, 0.8, 0.79, 0.8]);
-    assert!(high.outside && !high.rising);
-    let calm = moved(&[0.5, 0.51, 0.52, 0.5, 0.51, 0.5]);
-    assert!(!calm.outside);
-    let less = moved(&[0.5, 0.4, 0.3, 0.2, 0.1, 0.1]);
-    assert!(!less.outside);
-    assert_eq!(
-        footprint::movement(footprint::Resource::Memory, &[], &usual),
-        None
-    );
-    assert_eq!(
-        footprint::movement(footprint::Resource::Memory, &usual, &points(&[f64::NAN])),
-        None
-    );
-}
-
-#[test]
 fn measured_facts_move_a_close_second_and_nobody_who_is_far_behind() {
     let deployed = || {
         vec![log(
@@ -332,7 +305,7 @@ fn measured_facts_move_a_close_second_and_nobody_who_is_far_behind() {
         cause.ranking[0]
             .evidence
             .iter()
-            .any(|evidence| evidence.text.contains("version `9`"))
+            .any(|evidence| evidence.text.contains("its version, `9`"))
     );
     let far = Scene::ranked(true, &[("cart", 0.8), ("db", 0.1)]);
     far.log("db", deployed());
@@ -391,6 +364,21 @@ fn a_wider_time_is_tried_before_giving_up() {
     assert_eq!(first(&cause), "db");
     let asked = scene.fake.calls_of("invoke")[1].arguments.clone();
     assert!(asked.contains("2026-03-01T11:53:00Z"), "{asked}");
+}
+
+#[test]
+fn what_began_a_moment_ago_is_ranked_again_later() {
+    let scene = Scene::new();
+    scene.fake.set_time(1_772_366_410_000_000); // ten seconds later
+    let (not_yet, then) = (ranking(false, &[]), ranking(true, &[("db", 0.7)]));
+    scene.rankings.borrow_mut().extend([Ok(not_yet), Ok(then)]);
+    let cause = scene.run();
+    assert!(cause.found && cause.steps[1].reason.contains("a moment ago"));
+    assert_eq!(scene.fake.calls_of("sleep").len(), 1);
+    let never = Scene::ranked(false, &[]);
+    never.fake.set_time(1_772_366_410_000_000);
+    assert!(!never.run().found);
+    assert_eq!(never.fake.calls_of("sleep").len(), 2);
 }
 
 #[test]
