@@ -1,10 +1,12 @@
 //! What the tools of `monitoring` are asked, as far as the incident agents need it.
 
-use incident_contract::Window;
+use incident_contract::{Time, Window};
 use mandate_sdk::prelude::*;
 use schemars::JsonSchema;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The tool that shows series.
+pub const METRICS: &str = "monitoring.metrics";
 /// The tool that judges components.
 pub const HEALTH: &str = "monitoring.health";
 /// The tool that knows who calls whom.
@@ -45,9 +47,6 @@ pub struct Health {
     /// What that rests on, for people.
     #[serde(default)]
     pub checks: Vec<String>,
-    /// The share of requests that it answers, in percent; none when it was not measured.
-    #[serde(default)]
-    pub availability: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -71,10 +70,60 @@ pub fn health(host: &Host, arguments: &HealthArguments) -> Result<Vec<Health>, E
                 service: service.clone(),
                 verdict: State::NoData,
                 checks: vec![format!("`{service}`: monitoring says nothing")],
-                availability: None,
             })
     };
     Ok(arguments.services.iter().map(told).collect())
+}
+
+/// What [`METRICS`] is asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct MetricsArguments {
+    /// The metric.
+    pub metric: &'static str,
+    /// The component.
+    pub service: String,
+    /// Only series with all of these labels.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<&'static str, &'static str>,
+    /// The time.
+    pub window: Window,
+    /// The length of a step, whose points become their mean.
+    pub step_seconds: u64,
+}
+
+/// A measured value.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Point {
+    /// When.
+    pub time: Time,
+    /// How much.
+    pub value: f64,
+}
+
+/// A series.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Series {
+    /// Oldest first.
+    #[serde(default)]
+    pub points: Vec<Point>,
+}
+
+/// What [`METRICS`] answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Metrics {
+    /// The series that fit.
+    #[serde(default)]
+    pub series: Vec<Series>,
+}
+
+impl Metrics {
+    /// The points of all series that are numbers, oldest first.
+    pub fn points(self) -> Vec<Point> {
+        let points = self.series.into_iter().flat_map(|series| series.points);
+        let mut points: Vec<Point> = points.filter(|point| point.value.is_finite()).collect();
+        points.sort_by_key(|point| point.time);
+        points
+    }
 }
 
 /// Who calls whom.

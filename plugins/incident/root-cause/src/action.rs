@@ -2,18 +2,16 @@
 
 use crate::complaint::{self, Complaints};
 use crate::footprint::{self, Footprint};
-use crate::look::{
-    self, LOGS, Line, Logs, LogsArguments, METRICS, Metrics, MetricsArguments, Point, TRACES,
-    Traces, TracesArguments,
-};
+use crate::look::{self, LOGS, Line, Logs, LogsArguments, TRACES, Traces, TracesArguments};
 use crate::notebook::Notebook;
 use crate::resource::{self, Resource};
 use chrono::TimeDelta;
-use incident_asking::monitoring;
+use incident_asking::monitoring::{self, METRICS, Metrics, MetricsArguments, Point};
 use incident_asking::text::{line, names};
 use incident_contract::Window;
 use incident_contract::ranking::{RankArguments, Ranking, TOOL as RANK};
 use mandate_sdk::prelude::*;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const SUSPECTS: u32 = 10;
@@ -198,7 +196,7 @@ fn resources(host: &Host, notebook: &mut Notebook, components: &[String]) -> Str
                     metric: resource.metric(),
                     service: component.clone(),
                     window,
-                    aggregation: "mean",
+                    labels: BTreeMap::new(),
                     step_seconds: step(&window),
                 });
             }
@@ -206,14 +204,7 @@ fn resources(host: &Host, notebook: &mut Notebook, components: &[String]) -> Str
     }
     let mut answers: Vec<Result<Vec<Point>, Error>> = look::together(host, METRICS, &arguments)
         .into_iter()
-        .map(|answer| answer?.typed::<Metrics>())
-        .map(|answer| {
-            Ok(answer?
-                .series
-                .into_iter()
-                .flat_map(|series| series.points)
-                .collect())
-        })
+        .map(|answer| Ok(answer?.typed::<Metrics>()?.points()))
         .collect();
     let mut failure = None;
     let mut told = Vec::new();

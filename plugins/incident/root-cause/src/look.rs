@@ -6,27 +6,10 @@ use mandate_sdk::invoke::Answer;
 use mandate_sdk::prelude::*;
 use std::collections::BTreeMap;
 
-/// The tool that shows series.
-pub const METRICS: &str = "monitoring.metrics";
 /// The tool that shows log lines.
 pub const LOGS: &str = "monitoring.logs";
 /// The tool that shows spans.
 pub const TRACES: &str = "monitoring.traces";
-
-/// What [`METRICS`] is asked.
-#[derive(Clone, Debug, Serialize)]
-pub struct MetricsArguments {
-    /// The metric.
-    pub metric: &'static str,
-    /// The component.
-    pub service: String,
-    /// The time.
-    pub window: Window,
-    /// How points of a step become one.
-    pub aggregation: &'static str,
-    /// The length of a step.
-    pub step_seconds: u64,
-}
 
 /// What [`LOGS`] is asked.
 #[derive(Clone, Debug, Serialize)]
@@ -46,31 +29,6 @@ pub struct TracesArguments {
     pub window: Window,
     /// At most so many.
     pub limit: u32,
-}
-
-/// A measured value.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-pub struct Point {
-    /// When.
-    pub time: Time,
-    /// How much.
-    pub value: f64,
-}
-
-/// A series.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Series {
-    /// Oldest first.
-    #[serde(default)]
-    pub points: Vec<Point>,
-}
-
-/// What [`METRICS`] answers.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub struct Metrics {
-    /// The series that fit.
-    #[serde(default)]
-    pub series: Vec<Series>,
 }
 
 /// A log line.

@@ -1,6 +1,6 @@
 //! How the resources of a component moved: memory, processor, pools.
 
-use crate::look::Point;
+use incident_asking::monitoring::Point;
 use incident_contract::Time;
 
 /// A resource is outside of its usual range from so many robust standard deviations on. Golden signals of a healthy

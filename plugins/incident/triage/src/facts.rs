@@ -1,8 +1,12 @@
 //! What is known about an incident before it is judged. Each fact says when it is missing.
 
-use incident_asking::incident;
-use incident_asking::monitoring::{self, Health, HealthArguments, State, Topology};
+use chrono::TimeDelta;
+use incident_asking::incident::{self, now};
+use incident_asking::monitoring::{
+    self, Health, HealthArguments, METRICS, Metrics, MetricsArguments, State, Topology,
+};
 use incident_asking::text::{line, names};
+use incident_contract::Window;
 use incident_contract::incident::{Incident, Severity};
 use mandate_sdk::prelude::*;
 
@@ -11,6 +15,9 @@ const MOST_COMPONENTS: usize = 10;
 /// Alerts that are read; the rest is only counted.
 const MOST_ALERTS: usize = 50;
 const LONGEST_NAME: usize = 200;
+/// How it is is judged over at least and at most so long.
+const SHORTEST: TimeDelta = TimeDelta::seconds(15);
+const LONGEST: TimeDelta = TimeDelta::minutes(15);
 
 /// An alert, as far as triage needs it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -43,6 +50,20 @@ impl Alert {
             Some("info" | "low") => Severity::Low,
             _ => Severity::High,
         }
+    }
+}
+
+/// From when the symptom was seen until now, but no longer than a while and at least so long that something was
+/// measured.
+fn since(host: &Host, record: &Record<Incident>) -> Window {
+    let now = now(host);
+    let seen = incident::symptom(record)
+        .and_then(|symptom| symptom.at)
+        .unwrap_or(now);
+    let end = now.min(seen + LONGEST).max(seen);
+    Window {
+        start: seen.min(end - SHORTEST),
+        end,
     }
 }
 
@@ -139,12 +160,23 @@ impl Facts {
         if self.affected.is_empty() {
             return;
         }
-        let arguments = HealthArguments {
-            services: self.affected.clone(),
-            window: None,
-            baseline: record.body.baseline,
+        let ask = |window| {
+            let arguments = HealthArguments {
+                services: self.affected.clone(),
+                window,
+                baseline: record.body.baseline,
+            };
+            monitoring::health(host, &arguments)
         };
-        match monitoring::health(host, &arguments) {
+        let since = since(host, record);
+        let silent =
+            |health: &Vec<Health>| health.iter().all(|health| health.verdict == State::NoData);
+        // What is measured every few minutes has nothing yet about the last seconds.
+        let mut answer = ask(Some(since));
+        if answer.as_ref().is_ok_and(silent) {
+            answer = ask(None);
+        }
+        match answer {
             Ok(health) => {
                 let silent = health
                     .iter()
@@ -154,19 +186,39 @@ impl Facts {
                     self.missing
                         .push(format!("Monitoring has no data of {}.", names(silent)));
                 }
-                let entries = self.entries();
-                self.availability = health
-                    .iter()
-                    .filter(|health| entries.contains(&health.service.as_str()))
-                    .filter_map(|health| health.availability)
-                    .filter(|availability| availability.is_finite())
-                    .min_by(f64::total_cmp);
                 self.health = Some(health);
+                self.availability = self.worst_availability(host, since);
             }
             Err(error) => self
                 .missing
                 .push(format!("Monitoring did not answer ({error}).")),
         }
+    }
+
+    /// The lowest share of requests that an entry point among the affected answers, in percent.
+    fn worst_availability(&self, host: &Host, window: Window) -> Option<f64> {
+        let arguments: Vec<MetricsArguments> = self
+            .entries()
+            .into_iter()
+            .map(|entry| MetricsArguments {
+                metric: "availability",
+                service: entry.to_owned(),
+                labels: [("statistic", "Average")].into(),
+                window,
+                step_seconds: u64::try_from((window.end - window.start).num_seconds())
+                    .unwrap_or(1)
+                    .max(1),
+            })
+            .collect();
+        let answers = host
+            .call_tool_many::<_, Metrics>(METRICS, &arguments)
+            .ok()?;
+        let means = answers.into_iter().filter_map(|answer| {
+            let points = answer.ok()?.points();
+            let sum: f64 = points.iter().map(|point| point.value).sum();
+            (!points.is_empty()).then(|| sum / points.len() as f64)
+        });
+        means.min_by(f64::total_cmp)
     }
 
     /// The alerts that are not over.

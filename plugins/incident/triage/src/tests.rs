@@ -50,9 +50,14 @@ impl Scene {
         fake.tool("monitoring.health", move |arguments| {
             let services = arguments["services"].as_array().unwrap().iter().map(|service| {
                 let verdict = health.iter().find(|(name, _)| service == name).map_or("healthy", |(_, verdict)| verdict);
-                json!({"service": service, "verdict": verdict, "checks": ["latency p99: 0.9 s instead of 0.1 s"], "availability": availability})
+                json!({"service": service, "verdict": verdict, "checks": ["latency p99: 0.9 s instead of 0.1 s"]})
             });
             Ok(json!({"services": services.collect::<Vec<_>>()}))
+        });
+        fake.tool("monitoring.metrics", move |arguments| {
+            assert_eq!((&arguments["metric"], &arguments["labels"]), (&json!("availability"), &json!({"statistic": "Average"})));
+            let point = availability.map(|value| json!({"time": "2026-03-01T12:00:00Z", "value": value}));
+            Ok(json!({"series": [{"metric": "availability", "labels": {}, "points": point.into_iter().collect::<Vec<_>>()}]}))
         });
         let mut incident = self.incident.clone();
         let ids: Vec<String> = (0..self.alerts.len())
@@ -434,5 +439,27 @@ fn records_of_the_contract_are_read() {
     assert_eq!(
         fake.run::<TriageAgent>(about).unwrap().output.impact,
         Level::Medium
+    );
+}
+
+#[test]
+fn what_is_measured_rarely_is_judged_over_a_longer_time() {
+    let fake = Scene::default().fake();
+    fake.tool("monitoring.health", |arguments| {
+        let verdict = if arguments["window"].is_null() {
+            "degraded"
+        } else {
+            "no_data"
+        };
+        Ok(json!({"services": [{"service": "web", "verdict": verdict, "checks": []}]}))
+    });
+    let triage = run(&fake);
+    assert_eq!(triage.urgency, Level::High);
+    assert!(
+        triage
+            .reasons
+            .iter()
+            .any(|reason| reason.contains("`web` is degraded")),
+        "{triage:?}"
     );
 }
