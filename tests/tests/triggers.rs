@@ -162,3 +162,27 @@ async fn a_schedule_ticks_and_what_was_missed_is_one() {
     // And then it goes on as before.
     triggered(&client, before + 2).await;
 }
+
+#[tokio::test]
+async fn a_tick_waits_for_the_one_before_it() {
+    let schedule =
+        "[[triggers.schedule]]\nevery = \"1s\"\nkind = \"watches\"\ntitle = \"Look around\"\n";
+    let host = Host::start();
+    let client = host.admin();
+    // Each tick takes longer than the time to the next.
+    let slow = watched(schedule).does([Do::Sleep(2_500)]);
+    client.install(slow.file()).await;
+    let began = |task: &Value| task["created_at"].as_str().unwrap().to_owned();
+    let ended = |task: &Value| task["completed_at"].as_str().map(str::to_owned);
+    let tasks = client
+        .until(|| async {
+            let mut tasks = client.items("/api/v1/tasks?kind=watches&limit=1000").await;
+            tasks.sort_by_key(began);
+            (tasks.len() >= 3).then_some(tasks)
+        })
+        .await;
+    for two in tasks.windows(2) {
+        let before = ended(&two[0]).expect("no tick begins while the one before goes on");
+        assert!(before <= began(&two[1]), "{before} {}", two[1]);
+    }
+}

@@ -5,19 +5,23 @@ use crate::task::{NewTask, Origin};
 use mandate_kernel::Active;
 use mandate_plugin::manifest::{Schedule, ScheduleTrigger};
 use mandate_store::{StoreError, TriggerState, Write};
-use mandate_types::{TenantId, Timestamp};
+use mandate_types::{TaskId, TaskStatus, TenantId, Timestamp};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A schedule is looked at again at least this often: clocks are set, plugins change.
 const LONGEST_NAP: Duration = Duration::from_secs(30);
+/// What the trigger of a task that a schedule started begins with.
+const PREFIX: &str = "schedule:";
 /// No schedule fires more often.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 impl Triggers {
     pub(super) async fn watch_clock(self: Arc<Self>) {
+        let mut last = self.unfinished_ticks().await;
         loop {
-            let nap = match self.tick().await {
+            let nap = match self.tick(&mut last).await {
                 Ok(next) => next,
                 Err(error) => {
                     tracing::error!(%error, "schedules cannot be read");
@@ -28,16 +32,34 @@ impl Triggers {
         }
     }
 
-    /// Fires every schedule whose time has come, and says when to look again.
-    async fn tick(&self) -> Result<Duration, StoreError> {
+    /// The tasks of schedules that were not finished when the host stopped.
+    async fn unfinished_ticks(&self) -> HashMap<String, TaskId> {
+        let unfinished = match self.kernel.store().unfinished().await {
+            Ok(tasks) => tasks,
+            Err(error) => {
+                tracing::error!(%error, "the tasks of schedules cannot be read; one may run twice");
+                Vec::new()
+            }
+        };
+        let scheduled = unfinished.into_iter().filter_map(|task| {
+            let name = task.trigger.as_deref()?.strip_prefix(PREFIX)?.to_owned();
+            Some((name, task.id))
+        });
+        scheduled.collect()
+    }
+
+    /// Fires every schedule whose time has come, and says when to look again. `last` are the tasks
+    /// of the last ticks: a tick waits for the one before it, and those that wait are one.
+    async fn tick(&self, last: &mut HashMap<String, TaskId>) -> Result<Duration, StoreError> {
         let states = self.states().await?;
         let mut nap = SHORTEST;
         let now = Timestamp::now();
         let catalogue = self.kernel.catalogue();
         for active in catalogue.plugins().filter(|active| active.takes_work()) {
             for (name, trigger) in schedules(active) {
-                let last = states.get(&name).and_then(|state| state.tick);
-                let Some(last) = last else {
+                let before = states.get(&name).and_then(|state| state.tick);
+                // One from the future is from before the clock was set back.
+                let Some(before) = before.filter(|before| *before <= now) else {
                     // It begins to count when it is first seen.
                     let state = TriggerState {
                         name,
@@ -50,27 +72,43 @@ impl Triggers {
                     }
                     continue;
                 };
-                let Some(next) = next_tick(trigger, last) else {
+                let Some(next) = next_tick(trigger, before) else {
                     continue;
                 };
                 if next > now {
                     nap = nap.min(next.since(now));
                     continue;
                 }
+                if let Some(task) = last.get(&name)
+                    && self.goes_on(task).await?
+                {
+                    continue;
+                }
                 let latest = latest_tick(trigger, next, now);
-                self.fire_schedule(active, &name, trigger, latest).await;
+                match self.fire_schedule(active, &name, trigger, latest).await {
+                    Some(task) => last.insert(name, task),
+                    None => last.remove(&name),
+                };
             }
         }
         Ok(nap)
     }
 
+    /// Whether a task is still to end by itself. One that a human has to look at is not waited for.
+    async fn goes_on(&self, task: &TaskId) -> Result<bool, StoreError> {
+        use TaskStatus::{Pending, Running, Waiting};
+        let task = self.kernel.store().task(task).await?;
+        Ok(task.is_some_and(|task| matches!(task.status, Pending | Running | Waiting)))
+    }
+
+    /// Starts the task of a tick.
     async fn fire_schedule(
         &self,
         active: &Arc<Active>,
         name: &str,
         trigger: &ScheduleTrigger,
         tick: Timestamp,
-    ) {
+    ) -> Option<TaskId> {
         let new = NewTask {
             kind: trigger.kind.clone(),
             title: Some(trigger.title.clone()),
@@ -79,7 +117,7 @@ impl Triggers {
             ..NewTask::default()
         };
         let origin = Origin::Trigger {
-            name: format!("schedule:{name}"),
+            name: format!("{PREFIX}{name}"),
             state: TriggerState {
                 name: name.to_owned(),
                 event: 0,
@@ -89,12 +127,16 @@ impl Triggers {
             expires_at: Some(Timestamp::now().plus(self.keep)),
         };
         let by = active.installation.updated_by.clone();
-        if let Err(problem) = self
+        match self
             .tasks
             .submit(new, TenantId::default_tenant(), by, origin)
             .await
         {
-            tracing::error!(trigger = name, %problem, "a schedule could not start its task");
+            Ok(submitted) => Some(submitted.task.id),
+            Err(problem) => {
+                tracing::error!(trigger = name, %problem, "a schedule could not start its task");
+                None
+            }
         }
     }
 }
