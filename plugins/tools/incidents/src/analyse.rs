@@ -171,22 +171,20 @@ fn words(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The words of the title, and the services by their whole names.
 fn words_of(incident: &Incident) -> BTreeSet<String> {
     let mut all = words(&incident.title);
-    all.extend(
-        incident
-            .affected_services
-            .iter()
-            .flat_map(|service| words(service)),
-    );
+    let services = incident.affected_services.iter();
+    all.extend(services.map(|service| service.to_lowercase()));
     all
 }
 
 /// One search for each word, since a search finds only what has all of its words.
 fn similar(host: &Host, record: &Record<Incident>) -> Result<Vec<Similar>, Error> {
     let own = words_of(&record.body);
+    let searched = words(&record.body.title);
     let mut found: BTreeMap<String, Incident> = BTreeMap::new();
-    for word in own.iter().take(WORDS) {
+    for word in searched.iter().take(WORDS) {
         let page = host
             .records::<Incident>(COLLECTION)
             .find()

@@ -10,7 +10,7 @@ use crate::topology::Topology;
 use incident_contract::Time;
 use incident_contract::incident::{COLLECTION, Incident};
 use mandate_sdk::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a decision is made again when somebody else was quicker.
 const ATTEMPTS: u32 = 20;
@@ -28,13 +28,7 @@ pub type Plan = Vec<(String, Vec<usize>)>;
 ///
 /// # Errors
 /// What the host says.
-pub fn assign(
-    host: &Host,
-    source: &str,
-    work: &mut [Work],
-    now: Time,
-    taken: &mut Taken,
-) -> Result<Plan, Error> {
+pub fn assign(host: &Host, work: &mut [Work], now: Time, taken: &mut Taken) -> Result<Plan, Error> {
     let mut plan = Plan::new();
     let mut homeless = Vec::new();
     let mut caring = Caring::default();
@@ -63,7 +57,7 @@ pub fn assign(
     });
     let mut attempt = 1;
     let chosen = loop {
-        match decide(host, source, work, &homeless, &topology, now) {
+        match decide(host, work, &homeless, &topology, now) {
             Err(Error::Conflict(_)) if attempt < ATTEMPTS => attempt += 1,
             decided => break decided?,
         }
@@ -99,7 +93,6 @@ struct Chosen {
 /// One try: reads, decides, and writes the guard in the version that was read.
 fn decide(
     host: &Host,
-    source: &str,
     work: &[Work],
     homeless: &[usize],
     topology: &Topology,
@@ -108,7 +101,7 @@ fn decide(
     let guards = host.records(guard::COLLECTION);
     let mut guard = guard::read(host)?;
     guard.body.trim(now);
-    let mut groups = groups(host, source, &guard.body, work, homeless, now)?;
+    let mut groups = groups(host, &guard.body, work, homeless, now)?;
     let there = groups.clone();
     let mut chosen = Chosen {
         incidents: Vec::new(),
@@ -161,7 +154,7 @@ fn decide(
 fn key(alert: &Alert) -> Key {
     match &alert.service {
         Some(service) => Key::Service(service.clone()),
-        None => Key::Name(alert.name.clone()),
+        None => Key::Name(format!("{}/{}", alert.source, alert.name)),
     }
 }
 
@@ -173,7 +166,6 @@ fn fresh_id(host: &Host) -> String {
 /// The groups that there are: young incidents, open ones of the services in question, and what was claimed.
 fn groups(
     host: &Host,
-    source: &str,
     guard: &guard::Guard,
     work: &[Work],
     homeless: &[usize],
@@ -209,12 +201,16 @@ fn groups(
         }
     }
     let mut services = BTreeSet::new();
-    let mut names = BTreeSet::new();
+    let mut names = BTreeMap::new();
     for alert in homeless.iter().filter_map(|place| work.get(*place)) {
         match key(&alert.alert) {
-            Key::Service(service) => services.insert(service),
-            Key::Name(name) => names.insert(name),
-        };
+            Key::Service(service) => {
+                services.insert(service);
+            }
+            Key::Name(name) => {
+                names.insert(name, &alert.alert);
+            }
+        }
     }
     for service in services {
         let of_service = open::find(host, 1, &|find| {
@@ -224,8 +220,8 @@ fn groups(
             know(record, None);
         }
     }
-    for name in names {
-        if let Some(record) = of_namesakes(host, source, &name)? {
+    for (name, alert) in names {
+        if let Some(record) = of_namesakes(host, alert)? {
             know(record, Some(name));
         }
     }
@@ -254,12 +250,12 @@ fn groups(
 }
 
 /// The open incident of other alerts of that name, of the same source, that are about no known service either.
-fn of_namesakes(host: &Host, source: &str, name: &str) -> Result<Option<Record<Incident>>, Error> {
+fn of_namesakes(host: &Host, alert: &Alert) -> Result<Option<Record<Incident>>, Error> {
     let namesakes = host
         .records::<Alert>(crate::alert::COLLECTION)
         .find()
-        .equal("name", name)
-        .equal("source", source)
+        .equal("name", &alert.name)
+        .equal("source", &alert.source)
         .limit(NAMESAKES)
         .page()?;
     let mut seen = BTreeSet::new();
@@ -283,20 +279,14 @@ fn of_namesakes(host: &Host, source: &str, name: &str) -> Result<Option<Record<I
 ///
 /// # Errors
 /// When nothing may be written at all; otherwise the answer tells what could not be.
-pub fn carry_out(
-    host: &Host,
-    source: &str,
-    plan: Plan,
-    work: &[Work],
-    taken: &mut Taken,
-) -> Result<(), Error> {
+pub fn carry_out(host: &Host, plan: Plan, work: &[Work], taken: &mut Taken) -> Result<(), Error> {
     for (id, places) in plan {
         let alerts: Vec<(&str, &Alert)> = places
             .iter()
             .filter_map(|place| work.get(*place))
             .map(|one| (one.id.as_str(), &one.alert))
             .collect();
-        match open_or_extend(host, source, &id, &alerts) {
+        match open_or_extend(host, &id, &alerts) {
             Ok(true) => taken.opened.push(id),
             Ok(false) => {}
             Err(error @ Error::Denied { .. }) => return Err(error),
@@ -309,12 +299,7 @@ pub fn carry_out(
 }
 
 /// True when the incident was not there.
-fn open_or_extend(
-    host: &Host,
-    source: &str,
-    id: &str,
-    alerts: &[(&str, &Alert)],
-) -> Result<bool, Error> {
+fn open_or_extend(host: &Host, id: &str, alerts: &[(&str, &Alert)]) -> Result<bool, Error> {
     let incidents = host.records::<Incident>(COLLECTION);
     let mut attempt = 1;
     loop {
@@ -325,9 +310,7 @@ fn open_or_extend(
                 }
                 incidents.update(&record).map(|_| false)
             }
-            Err(Error::NotFound(_)) => incidents
-                .create_as(id, &opened(source, alerts))
-                .map(|_| true),
+            Err(Error::NotFound(_)) => incidents.create_as(id, &opened(alerts)).map(|_| true),
             Err(error) => Err(error),
         };
         match tried {

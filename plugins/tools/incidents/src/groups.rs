@@ -17,7 +17,7 @@ pub struct Group {
     pub incident: String,
     /// What it is known to affect.
     pub services: Vec<String>,
-    /// What alerts without a service are grouped by: their name.
+    /// What alerts without a service are grouped by: their source and name.
     pub name: Option<String>,
     /// When it was opened.
     pub opened_at: Time,
@@ -39,7 +39,7 @@ impl Group {
 pub enum Key {
     /// The service that it is about.
     Service(String),
-    /// It is about no known service: its name.
+    /// It is about no known service: its source and name.
     Name(String),
 }
 

@@ -16,7 +16,7 @@ const MOST_ALERTS: usize = 1_000;
 const MOST_NAMED: usize = 10;
 
 /// A new incident of some alerts, the first one first.
-pub fn opened(source: &str, alerts: &[(&str, &Alert)]) -> Incident {
+pub fn opened(alerts: &[(&str, &Alert)]) -> Incident {
     let mut incident = Incident {
         title: alerts
             .first()
@@ -25,7 +25,10 @@ pub fn opened(source: &str, alerts: &[(&str, &Alert)]) -> Incident {
         description: description(alerts),
         severity: Some(gravest(alerts).of_incident()),
         affected_services: Vec::new(),
-        detected_by: source.to_owned(),
+        detected_by: alerts
+            .first()
+            .map(|(_, alert)| alert.source.clone())
+            .unwrap_or_default(),
         status: Status::New,
         symptom: None,
         baseline: None,

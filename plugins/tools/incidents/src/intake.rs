@@ -2,13 +2,14 @@
 //! and the answer says of each what came of it. The order of the writes is such that whoever breaks off in the
 //! middle and is sent the same again comes to the same end.
 
-use crate::alert::{self, Alert, Reported};
+use crate::alert::{self, Alert, AlertStatus, Reported};
 use crate::assign;
 use crate::flapping;
 use crate::merge::{Merged, Outcome, merge};
 use crate::notification::Notification;
 use incident_contract::Time;
 use mandate_sdk::prelude::*;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Alerts that are taken of one payload.
@@ -19,6 +20,8 @@ const ATTEMPTS: u32 = 10;
 const IDS_OF_A_QUERY: usize = 200;
 /// Alerts that are held open and looked at with each payload.
 const MOST_HELD: u32 = 200;
+/// Alerts without an incident that get theirs with another payload.
+const MOST_ORPHANS: u32 = 100;
 /// Refusals that are listed one by one.
 const MOST_REFUSED: usize = 100;
 
@@ -102,7 +105,7 @@ pub struct Work {
     pub chosen: Option<String>,
 }
 
-/// Takes what a source says.
+/// Takes what a source says; and lets go of alerts that were held, and gives those without an incident one.
 ///
 /// # Errors
 /// When nothing could be taken: what the host says.
@@ -144,7 +147,8 @@ pub fn take(
             }
         }
     }
-    let plan = assign::assign(host, source, &mut work, now, &mut taken)?;
+    orphans(host, &mut work)?;
+    let plan = assign::assign(host, &mut work, now, &mut taken)?;
     // Alerts before incidents: whoever wakes for a new incident finds its alerts.
     for one in &mut work {
         match write(host, one, source, now) {
@@ -158,7 +162,7 @@ pub fn take(
             }
         }
     }
-    assign::carry_out(host, source, plan, &work, &mut taken)?;
+    assign::carry_out(host, plan, &work, &mut taken)?;
     for one in &work {
         let each = one.said.iter().zip(&one.outcomes);
         taken
@@ -172,6 +176,33 @@ pub fn take(
     }
     taken.taken.sort_by_key(|one| one.index);
     Ok(taken)
+}
+
+/// Adds alerts that go on without an incident, because there were too many at once when they came.
+fn orphans(host: &Host, work: &mut Vec<Work>) -> Result<(), Error> {
+    let found = host
+        .records::<Alert>(alert::COLLECTION)
+        .find()
+        .equal("status", AlertStatus::Firing)
+        .equal("incident", Value::Null)
+        .limit(MOST_ORPHANS)
+        .page()?;
+    for stored in found.records {
+        let known = work.iter().any(|one| one.id == stored.id);
+        if !known && stored.body.needs_incident() {
+            work.push(Work {
+                id: stored.id.clone(),
+                said: Vec::new(),
+                alert: stored.body.clone(),
+                outcomes: Vec::new(),
+                resolved: false,
+                repeated: true,
+                chosen: None,
+                stored: Some(stored),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The records of alerts that there are.
@@ -243,6 +274,13 @@ fn merge_all(
 /// Writes an alert, again on top of what somebody else wrote meanwhile; then tells that it is over, if it is.
 fn write(host: &Host, work: &mut Work, source: &str, now: Time) -> Result<(), Error> {
     let alerts = host.records::<Alert>(alert::COLLECTION);
+    let unchanged = work
+        .stored
+        .as_ref()
+        .is_some_and(|stored| stored.body == work.alert);
+    if unchanged && work.chosen.is_none() {
+        return Ok(());
+    }
     let mut attempt = 1;
     let written = loop {
         if let Some(incident) = &work.chosen {

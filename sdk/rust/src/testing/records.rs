@@ -283,6 +283,9 @@ fn holds(condition: &Condition, entry: &Entry, body: &Value) -> Result<bool, Err
     let field = field(entry, body, &condition.field);
     let order = compare(&field, &wanted);
     Ok(match condition.comparison {
+        // What is not there is equal to null, as on the real host.
+        Comparison::Equal if wanted.is_null() => field.is_null(),
+        Comparison::NotEqual if wanted.is_null() => !field.is_null(),
         Comparison::Equal => order == Some(Ordering::Equal),
         Comparison::NotEqual => order != Some(Ordering::Equal),
         Comparison::Less => order == Some(Ordering::Less),
