@@ -2,7 +2,7 @@
 
 use crate::feed;
 use crate::model::environment::{Environment, TICK};
-use crate::model::tick::tick_to;
+use crate::model::tick::{FIRST, tick_to};
 use crate::records::{MAIN, clear_fault, environments};
 use incident_contract::{Time, micros, time};
 use mandate_sdk::prelude::*;
@@ -26,8 +26,8 @@ const TRACES: usize = 6;
 pub struct StartArguments {
     /// The same seed gives the same environment; otherwise one is chosen, or that of the environment that was stopped.
     pub seed: Option<u32>,
-    /// Whether faults come by themselves; otherwise they are injected only. An environment that runs keeps what it
-    /// has unless this is said.
+    /// Whether faults come by themselves: the first one soon, and one that can be put right without a human; otherwise
+    /// they are injected only. An environment that runs keeps what it has unless this is said.
     pub trouble: Option<bool>,
     /// The shortest and the longest time between two faults that come by themselves, 5–3600 seconds; 30 and 60
     /// otherwise.
@@ -117,11 +117,14 @@ impl Tool for Start {
 
 fn adjust(environment: &mut Environment, arguments: &StartArguments) {
     if let Some(trouble) = arguments.trouble {
+        if trouble && !environment.trouble {
+            let first = micros(environment.last_tick) + FIRST * 1_000_000;
+            environment.next_trouble_at = Some(time(first));
+        }
         environment.trouble = trouble;
     }
     if let Some(every) = arguments.every_seconds {
         environment.every_seconds = every;
-        environment.next_trouble_at = None;
     }
 }
 
@@ -160,6 +163,7 @@ fn history(environment: &mut Environment, from: Option<Time>) -> Vec<crate::mode
     };
     let present = environment.last_tick;
     let wanted = (environment.trouble, environment.every_seconds);
+    let first = environment.next_trouble_at;
     environment.trouble = false;
     let mut ticks = Vec::new();
     let mut at = micros(from) + TICK;
@@ -172,6 +176,7 @@ fn history(environment: &mut Environment, from: Option<Time>) -> Vec<crate::mode
         at += APART;
     }
     environment.last_tick = present;
+    environment.next_trouble_at = first;
     (environment.trouble, environment.every_seconds) = wanted;
     ticks
 }

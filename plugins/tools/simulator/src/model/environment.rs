@@ -40,6 +40,9 @@ pub struct Environment {
     /// When the next fault comes by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_trouble_at: Option<Time>,
+    /// How many faults came by themselves since it was started.
+    #[serde(default)]
+    pub troubles: u32,
     /// Orders of the last tick, whose messages are sent in the next.
     pub orders: u32,
     /// How the services are.
@@ -209,6 +212,7 @@ impl Environment {
             last_tick: now,
             ticks: 0,
             next_trouble_at: None,
+            troubles: 0,
             orders: 0,
             services: Service::ALL.into_iter().map(running).collect(),
             faults: Vec::new(),

@@ -18,6 +18,15 @@ const QUIETEST: f64 = 0.5;
 /// Faults that come by themselves: no more at once, and somebody on call clears them after so many seconds.
 const TROUBLE: usize = 2;
 const ON_CALL: f64 = 300.0;
+/// Kinds that are put right by what costs nothing.
+const GENTLE: [FaultKind; 4] = [
+    FaultKind::Latency,
+    FaultKind::Errors,
+    FaultKind::Cpu,
+    FaultKind::BadDeployment,
+];
+/// How soon the first fault comes by itself after the start, in seconds.
+pub const FIRST: u64 = 10;
 /// A deployment that does no harm, about every eight minutes.
 const DEPLOYMENT: f64 = 1.0 / 96.0;
 /// A service that was scaled goes back to its usual size after so many seconds without a fault.
@@ -201,10 +210,17 @@ fn begin_faults(
     if environment.faults.len() >= TROUBLE {
         return Vec::new();
     }
-    let faulty = environment.faulty();
-    let Some((form, service)) = choose(random, None, None, &faulty) else {
+    let mut avoided = environment.faulty();
+    let mut kind = None;
+    if environment.troubles == 0 {
+        // The first one can be put right without a human: whoever looks sees the whole way once.
+        avoided.extend([Service::Web, Service::Gateway]);
+        kind = random.pick(&GENTLE).copied();
+    }
+    let Some((form, service)) = choose(random, kind, None, &avoided) else {
         return Vec::new();
     };
+    environment.troubles += 1;
     let begun = begin(environment, at, random, (form, service), 1.0, fresh());
     log.extend(lines::began(at, &begun, environment));
     vec![begun]
