@@ -10,7 +10,7 @@ pub const ROOT_CAUSE: &str = "incident-root-cause";
 /// The agent that does something about it.
 pub const REMEDIATION: &str = "incident-remediation";
 /// Who is told when triage does not say.
-const ANYBODY: &str = "on-call";
+pub const ANYBODY: &str = "on-call";
 
 #[derive(Serialize)]
 struct About<'a> {

@@ -4,7 +4,7 @@
 use crate::desk::{self, Stop};
 use crate::ending::{escalate, learn, resolve, tell};
 use crate::verify::{self, Question};
-use crate::{Output, Settings, crew};
+use crate::{Output, Settings, alerts, crew};
 use incident_asking::incident::{now, symptom};
 use incident_asking::text::line;
 use incident_contract::incident::{
@@ -16,8 +16,6 @@ use mandate_sdk::prelude::*;
 const SECOND: u64 = 1_000_000;
 /// Steps that are tried before a human is called, whatever the runbooks still offer.
 const MOST_ROUNDS: u32 = 6;
-/// Alerts that are read.
-const MOST_ALERTS: usize = 200;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,14 +44,6 @@ struct Known {
     cause: Option<String>,
     kind: Option<FaultKind>,
     steps: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Alert {
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    flapping: bool,
 }
 
 #[derive(Serialize)]
@@ -108,7 +98,11 @@ impl<'h> Flow<'h> {
             }
             Err(Stop::Failed(error)) => return Err(error),
         };
-        Ok(Output {
+        Ok(self.output(end, reason, known))
+    }
+
+    fn output(&self, end: End, reason: String, known: Known) -> Output {
+        Output {
             incident: self.id.clone(),
             end,
             reason,
@@ -116,10 +110,14 @@ impl<'h> Flow<'h> {
             cause: known.cause,
             kind: known.kind,
             steps: known.steps,
-            seconds: (self.host.now().saturating_sub(self.begin) as f64 / SECOND as f64 * 10.0)
-                .round()
-                / 10.0,
-        })
+            seconds: self.seconds(),
+        }
+    }
+
+    /// How long it has taken by now, to a tenth of a second.
+    fn seconds(&self) -> f64 {
+        let micros = self.host.now().saturating_sub(self.begin);
+        (micros as f64 / SECOND as f64 * 10.0).round() / 10.0
     }
 
     fn lead(&self, known: &mut Known) -> Result<(End, String), Stop> {
@@ -158,6 +156,49 @@ impl<'h> Flow<'h> {
             return self.escalate(&triage, &reason);
         }
         self.remedy(&record, &triage, &cause, known)
+    }
+
+    /// Closes an incident that a human was called for, whose alerts are over: if it is healthy.
+    ///
+    /// # Errors
+    /// When somebody else closed it, or the record cannot be written.
+    pub fn close(&self, record: &Record<Incident>) -> Result<Output, Stop> {
+        let cause = record.body.cause.as_ref();
+        let services = services(record, cause);
+        if services.is_empty() {
+            let reason = "It names no component whose health could be looked at.".to_owned();
+            return Ok(Output::nothing(&self.id, reason));
+        }
+        let verification = self.verify(record, services.clone(), now(self.host))?;
+        if verification.verdict != Verdict::Resolved {
+            let reason = format!(
+                "Its alerts are over, but {}.",
+                verify::verdict(verification.verdict)
+            );
+            return Ok(Output::nothing(&self.id, reason));
+        }
+        let resolution = format!(
+            "Its alerts ended after a human was called, and {} healthy.",
+            are(&services)
+        );
+        let (end, reason) = self.resolved(&resolution)?;
+        Ok(self.output(end, reason, Known::default()))
+    }
+
+    /// Calls a human for an incident that several tasks could not bring to an end.
+    ///
+    /// # Errors
+    /// When somebody else closed it, or the record cannot be written.
+    pub fn hand_over(&self, attempts: u32) -> Result<(), Stop> {
+        let record = desk::read(self.host, &self.id)?;
+        let route = record.body.triage.map(|triage| triage.route);
+        let reason = format!("{attempts} tasks that led it came to no end.");
+        escalate(
+            self.host,
+            &self.id,
+            route.as_deref().unwrap_or(crew::ANYBODY),
+            &reason,
+        )
     }
 
     fn triage(&self, incident: &Incident) -> Result<Triage, Stop> {
@@ -232,7 +273,7 @@ impl<'h> Flow<'h> {
         cause: &Cause,
         known: &mut Known,
     ) -> Result<(End, String), Stop> {
-        let services = services(record, cause);
+        let services = services(record, Some(cause));
         for round in 1..=MOST_ROUNDS {
             self.progress(0.5 + 0.05 * f64::from(round), "remediation");
             let remediation = match crew::remediation(self.host, &self.id, true) {
@@ -252,7 +293,7 @@ impl<'h> Flow<'h> {
             match verification.verdict {
                 Verdict::Resolved => {
                     let resolution = format!("{step} {} healthy since.", are(&services));
-                    return self.resolved(&resolution, !known.steps.is_empty());
+                    return self.resolved(&resolution);
                 }
                 Verdict::Inconclusive => {
                     let why = verification.checks.first().cloned().unwrap_or_default();
@@ -303,16 +344,16 @@ impl<'h> Flow<'h> {
         triage: &Triage,
         cause: &Cause,
     ) -> Result<Option<(End, String)>, Stop> {
-        if !self.alerts_are_over(&record.body) {
+        if !alerts::are_over(self.host, &record.body) {
             return Ok(None);
         }
         self.progress(0.5, "its alerts resolved; verifying");
-        let services = services(record, cause);
+        let services = services(record, Some(cause));
         let verification = self.verify(record, services.clone(), now(self.host))?;
         match verification.verdict {
             Verdict::Resolved => {
                 let resolution = format!("It resolved by itself: {} healthy.", are(&services));
-                self.resolved(&resolution, false).map(Some)
+                self.resolved(&resolution).map(Some)
             }
             Verdict::Inconclusive => {
                 let reason = "Its alerts resolved by themselves, but there is too little data to say that it is over.";
@@ -322,36 +363,9 @@ impl<'h> Flow<'h> {
         }
     }
 
-    fn alerts_are_over(&self, incident: &Incident) -> bool {
-        if incident.alerts.is_empty() || incident.alerts.len() > MOST_ALERTS {
-            return false;
-        }
-        let found = self
-            .host
-            .records::<Alert>("alerts")
-            .find()
-            .filter("id", Comparison::OneOf, &incident.alerts)
-            .all(MOST_ALERTS);
-        match found {
-            Ok(alerts) => {
-                alerts.len() == incident.alerts.len()
-                    && alerts
-                        .iter()
-                        .all(|alert| alert.body.status == "resolved" && !alert.body.flapping)
-            }
-            Err(error) => {
-                self.host.warn(format!(
-                    "the alerts of {} could not be read: {error}",
-                    self.id
-                ));
-                false
-            }
-        }
-    }
-
-    fn resolved(&self, resolution: &str, helped: bool) -> Result<(End, String), Stop> {
+    fn resolved(&self, resolution: &str) -> Result<(End, String), Stop> {
         let incident = resolve(self.host, &self.id, resolution)?;
-        learn(self.host, &self.id, &incident, helped, resolution);
+        learn(self.host, &self.id, &incident, true, resolution);
         Ok((End::Resolved, resolution.to_owned()))
     }
 
@@ -380,12 +394,14 @@ impl<'h> Flow<'h> {
 }
 
 /// Where it showed, and the cause.
-fn services(record: &Record<Incident>, cause: &Cause) -> Vec<String> {
+fn services(record: &Record<Incident>, cause: Option<&Cause>) -> Vec<String> {
     let mut services: Vec<String> = symptom(record)
         .map(|symptom| symptom.service)
         .into_iter()
         .collect();
-    if let Some(first) = cause.ranking.first().filter(|_| cause.found)
+    if let Some(first) = cause
+        .filter(|cause| cause.found)
+        .and_then(|cause| cause.ranking.first())
         && !services.contains(&first.component)
     {
         services.push(first.component.clone());

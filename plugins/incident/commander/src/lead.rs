@@ -21,6 +21,8 @@ pub struct Lead {
     pub until: Time,
     /// Whether it has ended.
     pub ended: bool,
+    /// How many tasks have led the incident, with this one.
+    pub attempts: u32,
 }
 
 /// What came of the wish to lead.
@@ -50,6 +52,7 @@ pub fn take(host: &Host, incident: &str, task: &str, seconds: u64) -> Result<Tak
         since,
         until,
         ended: false,
+        attempts: 1,
     };
     match leads.create_as(incident, &lead) {
         Err(Error::Conflict(_)) => {}
@@ -63,7 +66,10 @@ pub fn take(host: &Host, incident: &str, task: &str, seconds: u64) -> Result<Tak
             present.body.task
         )));
     }
-    present.body = lead;
+    present.body = Lead {
+        attempts: present.body.attempts.saturating_add(u32::from(others)),
+        ..lead
+    };
     match leads.update(&present) {
         Err(Error::Conflict(_)) => Ok(Taken::Other(
             "Another task took the lead a moment ago.".to_owned(),

@@ -11,12 +11,14 @@
     )
 )]
 
+mod alerts;
 mod crew;
 mod desk;
 mod ending;
 mod flow;
 mod lead;
 mod verify;
+mod watch;
 
 use flow::{End, Flow};
 use incident_asking::incident;
@@ -55,7 +57,7 @@ impl Default for Settings {
 /// How it went.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Output {
-    /// The incident.
+    /// The incident; empty if it was not about one.
     pub incident: String,
     /// How it ended.
     pub end: End,
@@ -86,6 +88,13 @@ impl Agent for Commander {
 
     fn run(task: Task<Input>, host: &Host) -> Result<Report<Output>, Error> {
         let settings: Settings = task.settings()?;
+        if task.kind == watch::KIND {
+            let output = match task.subject_in(alerts::COLLECTION) {
+                Some(alert) => watch::after_alert(host, &task.id, alert, settings)?,
+                None => watch::look_around(host, settings)?,
+            };
+            return Ok(report(output, 1.0));
+        }
         let id = incident::id(&task, task.input.incident.as_deref())?;
         let begin = host.now();
         let lead = match lead::take(host, &id, &task.id, settings.most_seconds)? {
@@ -130,7 +139,11 @@ fn report(output: Output, quality: f64) -> Report<Output> {
         End::Escalated => "escalated",
         End::Nothing => "nothing to do",
     };
-    let summary = format!("{}: {end}. {}", output.incident, output.reason);
+    let summary = if output.incident.is_empty() {
+        output.reason.clone()
+    } else {
+        format!("{}: {end}. {}", output.incident, output.reason)
+    };
     Report::new(output, summary).with_quality(quality)
 }
 

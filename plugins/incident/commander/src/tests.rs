@@ -95,8 +95,11 @@ impl Scene {
             .map(|number| format!("ALT-{number}"))
             .collect();
         for (id, status) in ids.iter().zip(statuses) {
-            self.fake
-                .put("alerts", Some(id), &json!({"status": status}));
+            self.fake.put(
+                "alerts",
+                Some(id),
+                &json!({"status": status, "incident": ID}),
+            );
         }
         self.change(|incident| incident.alerts.clone_from(&ids));
     }
@@ -384,7 +387,11 @@ fn what_ended_by_itself_is_verified_and_not_acted_upon() {
     assert_eq!((output.end, output.steps.len()), (End::Resolved, 0));
     assert!(output.reason.contains("by itself"));
     assert_eq!(scene.called("incident-remediation"), 0);
-    assert_eq!(scene.lessons.borrow()[0]["helped"], json!(false));
+    let lesson = &scene.lessons.borrow()[0];
+    assert_eq!(
+        (&lesson["helped"], &lesson["steps"]),
+        (&json!(true), &json!([]))
+    );
 
     let firing = Scene::new();
     firing.alerts(&["resolved", "firing"]);
@@ -524,6 +531,7 @@ fn a_lead_that_nobody_has_any_more_is_taken_over() {
         since: incident_contract::time(0),
         until: incident_contract::time(10),
         ended: false,
+        attempts: 1,
     };
     scene.fake.put("incident_leads", Some(ID), &gone);
     assert_eq!(scene.run().end, End::Resolved);
@@ -533,7 +541,10 @@ fn a_lead_that_nobody_has_any_more_is_taken_over() {
     scene.fake.put("incident_leads", Some(ID), &gone);
     assert_eq!(scene.run().end, End::Resolved);
     let (_, lead) = scene.fake.records::<lead::Lead>("incident_leads").remove(0);
-    assert_eq!((lead.task.as_str(), lead.ended), ("task-1", true));
+    assert_eq!(
+        (lead.task.as_str(), lead.ended, lead.attempts),
+        ("task-1", true, 2)
+    );
 }
 
 #[test]
@@ -554,4 +565,119 @@ fn the_schema_of_leads_is_that_of_the_type() {
     let written: Value = from_str(include_str!("../schemas/lead.json")).unwrap();
     let derived = to_value(mandate_sdk::schemars::schema_for!(lead::Lead)).unwrap();
     assert_eq!(written, derived, "schemas/lead.json should be {derived:#}");
+}
+
+/// The task that comes when an alert is over.
+fn alert_is_over(scene: &Scene) -> Output {
+    let mut woken = Task::new(Input { incident: None }).about("alerts", "ALT-0");
+    woken.kind = watch::KIND.into();
+    scene.fake.run::<Commander>(woken).unwrap().output
+}
+
+fn look_around(scene: &Scene) -> Output {
+    let mut look = Task::new(Input { incident: None });
+    look.kind = watch::KIND.into();
+    scene.fake.run::<Commander>(look).unwrap().output
+}
+
+#[test]
+fn an_escalated_incident_is_closed_when_its_alerts_end_and_health_agrees() {
+    let escalated = |alerts: &[&str]| {
+        let scene = Scene::new();
+        scene.alerts(alerts);
+        scene.change(|incident| {
+            incident.status = Status::Awaiting;
+            incident.cause = from_value(cause(true)).unwrap();
+        });
+        scene
+    };
+    let over = escalated(&["resolved"]);
+    assert_eq!(alert_is_over(&over).end, End::Resolved);
+    let record = over.record();
+    assert_eq!(
+        (record.status, record.verification.unwrap().verdict),
+        (Status::Resolved, Verdict::Resolved)
+    );
+    assert!(
+        record
+            .resolution
+            .unwrap()
+            .contains("`web` and `db` are healthy")
+    );
+    assert_eq!(over.called("incident-remediation"), 0);
+
+    let hurting = escalated(&["resolved"]);
+    hurting.health(&["degraded"; 3]);
+    assert_eq!(
+        (alert_is_over(&hurting).end, hurting.record().status),
+        (End::Nothing, Status::Awaiting)
+    );
+    let silent = escalated(&["resolved"]);
+    silent.health(&["no_data"; 3]);
+    assert_eq!(
+        (alert_is_over(&silent).end, silent.record().status),
+        (End::Nothing, Status::Awaiting)
+    );
+    let firing = escalated(&["resolved", "firing"]);
+    assert_eq!(
+        (
+            alert_is_over(&firing).end,
+            firing.called("monitoring.health")
+        ),
+        (End::Nothing, 0)
+    );
+    let active = escalated(&["resolved"]);
+    active.change(|incident| incident.status = Status::Active);
+    assert_eq!(
+        (
+            alert_is_over(&active).end,
+            active.called("monitoring.health")
+        ),
+        (End::Nothing, 0)
+    );
+}
+
+#[test]
+fn what_nobody_leads_is_taken_up_and_after_three_tasks_a_human_is_called() {
+    let scene = Scene::new();
+    assert!(
+        look_around(&scene).reason.contains("No incident"),
+        "it is new: its task will come"
+    );
+    scene
+        .fake
+        .host()
+        .sleep(std::time::Duration::from_secs(100))
+        .unwrap();
+    assert!(look_around(&scene).reason.contains(ID));
+    let task = &scene.fake.submitted()[0];
+    assert_eq!(
+        (task.kind.as_str(), task.subject.as_deref()),
+        ("incident", Some("incidents/INC-1"))
+    );
+
+    let led = |ended: bool, attempts: u32, until: u64| {
+        let scene = Scene::new();
+        let lead = lead::Lead {
+            task: "task-0".into(),
+            since: incident_contract::time(0),
+            until: incident_contract::time(until),
+            ended,
+            attempts,
+        };
+        scene.fake.put("incident_leads", Some(ID), &lead);
+        scene.change(|incident| incident.status = Status::Active);
+        scene
+            .fake
+            .host()
+            .sleep(std::time::Duration::from_secs(100))
+            .unwrap();
+        look_around(&scene);
+        (scene.fake.submitted().len(), scene.record().status)
+    };
+    let far = u64::MAX / 4;
+    assert_eq!(led(false, 1, far), (0, Status::Active), "it is being led");
+    assert_eq!(led(true, 1, far), (1, Status::Active), "its task failed");
+    assert_eq!(led(false, 2, 10), (1, Status::Active), "its task is gone");
+    assert_eq!(led(true, 3, far), (0, Status::Awaiting));
 }

@@ -103,7 +103,7 @@ pub fn dollars(micro_usd: i64) -> String {
     let digits = (cents / 100).abs().to_string();
     let mut whole = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             whole.push(',');
         }
         whole.push(digit);

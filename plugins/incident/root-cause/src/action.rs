@@ -181,7 +181,7 @@ fn resources(host: &Host, notebook: &mut Notebook, components: &[String]) -> Str
     let Some(window) = notebook.window() else {
         return NOWHERE.to_owned();
     };
-    let seen = notebook.symptom.at.unwrap_or(window.end);
+    let seen = notebook.seen();
     let usual = Window {
         start: window.start - USUAL,
         end: window.start,
@@ -251,7 +251,7 @@ fn logs(host: &Host, notebook: &mut Notebook, components: &[String]) -> String {
     let Some(window) = notebook.window() else {
         return NOWHERE.to_owned();
     };
-    let changed = footprint::when_changed(&window, notebook.symptom.at.unwrap_or(window.end));
+    let changed = footprint::when_changed(&window, notebook.seen());
     let arguments: Vec<LogsArguments> = components
         .iter()
         .map(|component| LogsArguments {

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Lines of errors that may come without a fault.
 const FEW: usize = 3;
 const LONGEST_NAME: usize = 60;
+/// What follows a change within this time followed from it.
+const AT_ONCE: TimeDelta = TimeDelta::seconds(60);
 
 /// What is said of evidence: the ranking uses the same words for what it found itself.
 const DEPLOYMENT: &str = "deployment";
@@ -121,9 +123,11 @@ impl Footprint {
                 format!("{by} complained of it"),
             );
         }
-        found.extend(self.resources.iter().filter_map(|(resource, movement)| {
-            movement.outside.then(|| moved(*resource, movement))
-        }));
+        let outside = self
+            .resources
+            .iter()
+            .filter(|(_, movement)| movement.outside);
+        found.extend(outside.map(|(resource, movement)| moved(*resource, movement)));
         found
     }
 }
@@ -163,10 +167,10 @@ pub fn confirmation(suspect: &Suspect) -> Option<&Evidence> {
         .find(|evidence| confirms(&evidence.what))
 }
 
-/// What a suspect suffers from, as its evidence tells. What began with a change was the change; memory that grows and
-/// what cannot be reached explain what follows from them; a resource at its limit explains more than one that is
-/// merely higher, since all rise with the load. What remains is what callers see.
-pub fn kind(suspect: &Suspect, footprint: &Footprint) -> Option<FaultKind> {
+/// What a suspect suffers from, as its evidence tells. What began at once with a change was the change; what cannot be
+/// reached explains itself; then comes an earlier change, and memory that grows. A resource counts at its limit only:
+/// below that it is merely higher, as it is whenever calls take longer. What remains is what callers see.
+pub fn kind(suspect: &Suspect, footprint: &Footprint, seen: Time) -> Option<FaultKind> {
     let has = |what: &str| {
         suspect
             .evidence
@@ -177,23 +181,23 @@ pub fn kind(suspect: &Suspect, footprint: &Footprint) -> Option<FaultKind> {
         let moved = footprint.resources.get(&resource);
         moved.is_some_and(|movement| movement.at_the_limit)
     };
-    if let Some(change) = footprint.change() {
-        return Some(match change.configuration {
-            true => FaultKind::Configuration,
-            false => FaultKind::BadDeployment,
-        });
-    }
+    let of = |change: &Change| match change.configuration {
+        true => FaultKind::Configuration,
+        false => FaultKind::BadDeployment,
+    };
+    let change = footprint.change();
+    let at_once = change.filter(|change| seen - change.at < AT_ONCE);
     let told = [
-        (has(CONFIGURATION), FaultKind::Configuration),
-        (has(DEPLOYMENT), FaultKind::BadDeployment),
-        (has(LOST), FaultKind::DependencyLoss),
-        (has(Resource::Memory.metric()), FaultKind::Leak),
-        (at_the_limit(Resource::Saturation), FaultKind::Saturation),
-        (at_the_limit(Resource::Cpu), FaultKind::Cpu),
-        (has(Resource::Saturation.metric()), FaultKind::Saturation),
-        (has(Resource::Cpu.metric()), FaultKind::Cpu),
+        at_once.map(of),
+        has(LOST).then_some(FaultKind::DependencyLoss),
+        change.map(of),
+        has(CONFIGURATION).then_some(FaultKind::Configuration),
+        has(DEPLOYMENT).then_some(FaultKind::BadDeployment),
+        has(Resource::Memory.metric()).then_some(FaultKind::Leak),
+        at_the_limit(Resource::Saturation).then_some(FaultKind::Saturation),
+        at_the_limit(Resource::Cpu).then_some(FaultKind::Cpu),
     ];
-    if let Some((_, kind)) = told.into_iter().find(|(is, _)| *is) {
+    if let Some(kind) = told.into_iter().flatten().next() {
         return Some(kind);
     }
     let signal = suspect

@@ -43,10 +43,13 @@ pub fn report(
 ) -> Cause {
     let suspects = notebook.suspects();
     let found = notebook.found();
-    let kind = suspects
-        .first()
-        .filter(|_| found)
-        .and_then(|first| footprint::kind(first, &notebook.footprint(&first.component)));
+    let kind = suspects.first().filter(|_| found).and_then(|first| {
+        footprint::kind(
+            first,
+            &notebook.footprint(&first.component),
+            notebook.seen(),
+        )
+    });
     let by_rules = by_rules(notebook, &suspects, kind);
     let mut summary = by_rules.clone();
     let mut wrote = if chooser.by_model {

@@ -2,9 +2,9 @@
 
 use crate::footprint::{Footprint, is_confirmed};
 use crate::weigh;
-use incident_contract::Window;
 use incident_contract::incident::Symptom;
 use incident_contract::ranking::{Ranking, Suspect};
+use incident_contract::{Time, Window};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Suspects that are looked at; evidence for those behind them would have to be overwhelming.
@@ -61,6 +61,12 @@ impl Notebook {
             saw_spans: false,
             gaps: Vec::new(),
         }
+    }
+
+    /// When the symptom was seen.
+    pub fn seen(&self) -> Time {
+        let end = self.window().map(|window| window.end);
+        self.symptom.at.or(end).unwrap_or_default()
     }
 
     /// The time that the ranking explains.

@@ -267,6 +267,19 @@ fn footprints_tell_the_kind() {
         of(&[("db saturation", 0.3, 0.98)], changed),
         Some(FaultKind::Configuration)
     );
+    let higher = [("db saturation", 0.3, 0.6), ("db cpu", 0.2, 0.4)];
+    assert_eq!(of(&higher, vec![]), Some(FaultKind::Latency));
+    let mut lost = errors("cannot reach card-network: 7 calls failed");
+    let deployed = json!({"event": "deployment", "version": "1"});
+    lost.push(log(
+        "2026-03-01T11:57:30Z",
+        "info",
+        "deployed",
+        deployed.clone(),
+    ));
+    assert_eq!(of(&[], lost.clone()), Some(FaultKind::DependencyLoss));
+    lost.push(log("2026-03-01T11:59:40Z", "info", "deployed", deployed));
+    assert_eq!(of(&[], lost), Some(FaultKind::BadDeployment));
     let long_ago = vec![log(
         "2026-03-01T11:20:00Z",
         "info",
