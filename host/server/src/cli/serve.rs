@@ -6,13 +6,18 @@ use crate::host::Host;
 use crate::listen;
 use crate::observability;
 use anyhow::Context;
-use mandate_kernel::InstallRequest;
+use futures::{StreamExt as _, stream};
+use mandate_kernel::{InstallRequest, Staged};
 use mandate_types::PrincipalName;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Plugins of a folder that are compiled at the same time; each may take much memory.
+const MOST_COMPILED: usize = 4;
 
 /// `mandate serve`
 #[derive(clap::Args)]
@@ -117,17 +122,29 @@ async fn install_all(host: &Host, folder: &Path) -> anyhow::Result<()> {
         .filter(|path| path.extension().is_some_and(|e| e == "wasm"))
         .collect();
     files.sort();
-    for file in files {
-        if let Err(error) = install(host, &file).await {
+    // Compiling is what takes time; what is installed is still installed one by one, in order.
+    let most = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut staging = stream::iter(files)
+        .map(async |file| (stage(host, &file).await, file))
+        .buffered(most.min(MOST_COMPILED));
+    while let Some((staged, file)) = staging.next().await {
+        let installed = match staged {
+            Ok(staged) => install(host, staged).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = installed {
             tracing::error!(file = %file.display(), error = format!("{error:#}"), "a plugin was not installed");
         }
     }
     Ok(())
 }
 
-async fn install(host: &Host, file: &Path) -> anyhow::Result<()> {
+async fn stage(host: &Host, file: &Path) -> anyhow::Result<Staged> {
     let bytes = std::fs::read(file)?;
-    let staged = host.kernel.stage(bytes).await?;
+    Ok(host.kernel.stage(bytes).await?)
+}
+
+async fn install(host: &Host, staged: Staged) -> anyhow::Result<()> {
     let id = staged.loaded.manifest.plugin.id.clone();
     let known = host
         .kernel
