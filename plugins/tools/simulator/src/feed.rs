@@ -2,7 +2,8 @@
 
 use crate::model::measure::Measured;
 use crate::model::random::Random;
-use crate::model::services::{Service, edges};
+use crate::model::services::Service;
+use crate::model::shop::edges;
 use crate::model::tick::{Tick, Trace};
 use incident_contract::micros;
 use mandate_sdk::prelude::*;

@@ -1,8 +1,9 @@
 //! What operators and actions do to the environment: look at it, make a fault, act.
 
+use crate::model::action::Action;
 use crate::model::change::act;
 use crate::model::environment::{Environment, MOST_FAULTS};
-use crate::model::faults::{Action, KINDS, choose, possible};
+use crate::model::faults::{KINDS, choose, possible};
 use crate::model::lines;
 use crate::model::random::Random;
 use crate::model::services::Service;

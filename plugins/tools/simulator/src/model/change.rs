@@ -1,9 +1,10 @@
 //! What an action does to the environment.
 
+use super::action::Action;
 use super::environment::{Echo, Environment, MOST_ECHOES};
-use super::faults::Action;
 use super::lines;
-use super::services::{Role, Service};
+use super::services::Service;
+use super::spec::Role;
 use incident_contract::{Time, micros, time};
 use mandate_sdk::telemetry::{LogLine, Severity};
 

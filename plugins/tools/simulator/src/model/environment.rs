@@ -1,7 +1,8 @@
 //! What the environment is at one moment: all that the next tick depends on, small enough for one record.
 
-use super::faults::{Fault, Form};
-use super::services::{PerService, Service};
+use super::faults::Form;
+use super::services::Service;
+use super::strain::Fault;
 use incident_contract::{Time, micros};
 use mandate_sdk::schemars::JsonSchema;
 use mandate_sdk::serde::{Deserialize, Serialize};
@@ -233,11 +234,6 @@ impl Environment {
         self.services
             .iter_mut()
             .find(|running| running.name == service)
-    }
-
-    /// Requests per second of each service.
-    pub fn loads(&self) -> PerService<f64> {
-        PerService::each(|service| self.service(service).map_or(0.0, |running| running.load))
     }
 
     /// Services that have a fault.

@@ -1,10 +1,12 @@
 //! The model as a whole: calm stays calm, every fault shows soon, actions help, the same seed gives the same.
 
+use super::action::Action;
 use super::change::act;
 use super::environment::{ActiveFault, Environment, TICK};
-use super::faults::{Action, Form, possible};
+use super::faults::{Form, possible};
 use super::random::Random;
-use super::services::{Role, Service};
+use super::services::Service;
+use super::spec::Role;
 use super::tick::{Tick, begin, demand, tick};
 use incident_contract::{FaultKind, micros, time};
 

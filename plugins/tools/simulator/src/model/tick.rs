@@ -2,10 +2,12 @@
 //! Depends on nothing but the environment and the time: the same again gives the same again.
 
 use super::environment::{ActiveFault, Echo, Environment, MOST_FAULTS, TICK};
-use super::faults::{Form, Strain, choose};
+use super::faults::{Form, choose};
 use super::measure::{Measured, measure};
 use super::random::Random;
-use super::services::{PerService, Role, Service};
+use super::services::{PerService, Service};
+use super::spec::Role;
+use super::strain::Strain;
 use super::traffic::{Condition, Sample, Seen, Traffic};
 use super::{alerts, lines};
 use incident_contract::{FaultKind, Time, micros, time};

@@ -3,9 +3,10 @@
 //! Nothing is computed from formulas that could be walked: so slowness and errors reach callers as they do in life,
 //! by the share of calls, through timeouts, second tries and what a caller can do without.
 
-use super::faults::Strain;
 use super::random::Random;
-use super::services::{Call, PerService, Role, Service, Spec};
+use super::services::{PerService, Service};
+use super::spec::{Call, Role, Spec};
+use super::strain::Strain;
 
 /// How a service is at one moment.
 #[derive(Clone, Debug)]
