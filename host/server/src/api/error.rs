@@ -182,6 +182,10 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// Marks a response whose error is told in the words of another protocol, and stays as it is.
+#[derive(Clone, Copy)]
+pub struct OwnBody;
+
 /// The type that marks a body as a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 

@@ -2,7 +2,7 @@
 //! safe headers, and a problem instead of whatever else an error would look like.
 
 use super::Api;
-use super::error::{ApiError, PROBLEM_JSON, adopt};
+use super::error::{ApiError, OwnBody, PROBLEM_JSON, adopt};
 use axum::body::Body;
 use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -41,7 +41,8 @@ pub async fn front(State(api): State<Api>, request: Request, next: Next) -> Resp
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         let kind = response.headers().get(CONTENT_TYPE);
-        if kind.is_none_or(|kind| kind != PROBLEM_JSON) {
+        let own = response.extensions().get::<OwnBody>().is_some();
+        if !own && kind.is_none_or(|kind| kind != PROBLEM_JSON) {
             let known = route
                 .as_ref()
                 .filter(|_| status == StatusCode::METHOD_NOT_ALLOWED);

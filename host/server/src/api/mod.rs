@@ -83,6 +83,9 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(telemetry::logs::list, telemetry::logs::add))
         .routes(routes!(telemetry::spans::list, telemetry::spans::add))
         .routes(routes!(telemetry::topology::list, telemetry::topology::replace))
+        .routes(routes!(telemetry::otlp::metrics))
+        .routes(routes!(telemetry::otlp::logs))
+        .routes(routes!(telemetry::otlp::traces))
         .layer(DefaultBodyLimit::max(api.intake.config.body_limit));
     let described = OpenApiRouter::with_openapi(doc::outline())
         .routes(routes!(tasks::submit, tasks::list))

@@ -2,6 +2,7 @@
 //! removes what is past its time. The routes are in `api/telemetry`.
 
 pub mod ndjson;
+pub mod otlp;
 mod port;
 mod words;
 

@@ -5,6 +5,7 @@ use crate::api::Api;
 use crate::api::error::{ApiError, ApiResult};
 use crate::api::input::{body, content_type};
 use crate::telemetry::TelemetryConfig;
+use crate::telemetry::otlp::Histograms;
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
@@ -30,6 +31,8 @@ pub struct Intake {
     pub series: SharedSeries,
     /// What the operator set.
     pub config: TelemetryConfig,
+    /// What cumulative histograms held last.
+    pub histograms: Arc<Histograms>,
     room: Arc<Semaphore>,
 }
 
@@ -37,8 +40,6 @@ pub struct Intake {
 pub struct Taken {
     /// As it was before it was compressed.
     pub bytes: Bytes,
-    /// Its media type.
-    pub kind: String,
     _room: Vec<OwnedSemaphorePermit>,
 }
 
@@ -50,6 +51,7 @@ impl Intake {
         Self {
             series,
             config,
+            histograms: Arc::default(),
             room,
         }
     }
@@ -94,11 +96,7 @@ impl Intake {
         let mut room = vec![self.room(expected).await?];
         let bytes = body(request, api, limit, api.settings.body_seconds).await?;
         if !gzip {
-            return Ok(Taken {
-                bytes,
-                kind,
-                _room: room,
-            });
+            return Ok(Taken { bytes, _room: room });
         }
         let inflated = tokio::task::spawn_blocking(move || inflate(&bytes, most)).await;
         let inflated = inflated.map_err(|error| {
@@ -110,7 +108,6 @@ impl Intake {
         }
         Ok(Taken {
             bytes: inflated.into(),
-            kind,
             _room: room,
         })
     }

@@ -6,6 +6,7 @@ mod range;
 
 pub mod logs;
 pub mod metrics;
+pub mod otlp;
 pub mod spans;
 pub mod topology;
 

@@ -167,7 +167,7 @@ fn is_entry(span: &Span, caller: Option<&str>) -> bool {
     let kind = span.labels.iter().find(|(name, _)| name == "kind");
     match kind.map(|(_, kind)| kind.as_str()) {
         Some("server" | "consumer") => true,
-        Some("client" | "producer" | "internal") => false,
+        Some("client" | "producer") => false,
         _ => span.parent_id.is_none() || caller.is_some_and(|caller| caller != span.service),
     }
 }
@@ -246,5 +246,8 @@ mod tests {
         assert!(is_entry(&own, None));
         own.labels = vec![("kind".into(), "client".into())];
         assert!(!is_entry(&own, Some("b")));
+        own.labels = vec![("kind".into(), "internal".into())];
+        own.parent_id = None;
+        assert!(is_entry(&own, None), "a request that begins here");
     }
 }
