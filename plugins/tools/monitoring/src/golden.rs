@@ -13,6 +13,9 @@ const QUARTILES_IN_DEVIATIONS: f64 = 1.349;
 /// A label that says that a series was derived from spans; what a component says of itself counts more.
 const DERIVED: (&str, &str) = ("source", "spans");
 
+/// Greater numbers are no measurements; sums of them would overflow.
+const GREATEST: f64 = 1e18;
+
 /// What a value is without faults.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Usual {
@@ -87,6 +90,17 @@ impl Frame {
         usize::try_from(at.div_ceil(self.row.max(1)))
             .unwrap_or(usize::MAX)
             .min(self.rows().saturating_sub(1))
+    }
+
+    /// Which rows are next to a moment: those that start within two fifths of what is looked at on each side of it.
+    pub fn near(&self, at: u64) -> Vec<bool> {
+        let side = at
+            .saturating_sub(self.window.start)
+            .max(self.window.end.saturating_sub(at));
+        let reach = side / 5 * 2;
+        (0..self.rows())
+            .map(|row| self.start_of(row).abs_diff(at) <= reach)
+            .collect()
     }
 
     /// When a row starts.
@@ -278,7 +292,7 @@ fn by_service(
                 .into_iter()
                 .flatten()
             {
-                if point.value.is_finite() {
+                if point.value.abs() <= GREATEST {
                     let (sum, count) = sums.entry(point.time).or_default();
                     *sum += point.value;
                     *count += 1;

@@ -86,8 +86,9 @@ pub fn rank(
         .map(|edge| (edge.caller, edge.callee))
         .collect();
     let picture = golden::read(source, settings, &frame, None)?;
+    let near = frame.near(arguments.symptom.at.map_or(now, micros));
     let graph = Graph::new(service, &edges, picture.components.keys().cloned());
-    let Some((signal, rows)) = symptom(&picture, service, arguments.symptom.signal) else {
+    let Some((signal, rows)) = symptom(&picture, service, arguments.symptom.signal, &near) else {
         return Ok(verdict::unseen(
             service,
             arguments.symptom.signal,
@@ -140,7 +141,12 @@ fn frame(
 }
 
 /// What is wrong with the symptom's component, and which rows show it. Where nobody said which signal, the clearer one.
-fn symptom(picture: &Picture, service: &str, asked: Option<Signal>) -> Option<(Signal, Rows)> {
+fn symptom(
+    picture: &Picture,
+    service: &str,
+    asked: Option<Signal>,
+    near: &[bool],
+) -> Option<(Signal, Rows)> {
     let golden = picture.components.get(service)?;
     let rows = |signal: Signal| {
         let (measured, floor) = match signal {
@@ -150,7 +156,10 @@ fn symptom(picture: &Picture, service: &str, asked: Option<Signal>) -> Option<(S
             }
             Signal::Availability => (&golden.failing, LEAST_FAILING),
         };
-        Some((signal, Rows::of(measured, floor, picture.points_per_row)?))
+        Some((
+            signal,
+            Rows::of(measured, floor, picture.points_per_row, near)?,
+        ))
     };
     let both = || {
         let all = [rows(Signal::Availability), rows(Signal::Latency)];

@@ -14,7 +14,7 @@ const UNKNOWN_SPREAD: f64 = 0.2;
 /// How much an old baseline says against the rows just before, where there are such rows.
 const BASELINE_SHARE: f64 = 0.25;
 /// At a score of so many standard deviations, a rise counts half.
-const HALF_AT: f64 = 1.5;
+const HALF_AT: f64 = 1.0;
 /// Fewer requests than these are too few to miss some.
 const LEAST_TRAFFIC: f64 = 5.0;
 /// A smaller share of lost requests is fluctuation.
@@ -85,9 +85,9 @@ const GROWN_SCORE: f64 = 5.0;
 /// What changed at each component of the graph.
 pub fn of_all(picture: &Picture, graph: &Graph, rows: &Rows) -> Vec<Deviation> {
     let nothing = Golden::default();
-    let golden = |name: &String| picture.components.get(name).unwrap_or(&nothing);
+    let golden = |name: &str| picture.components.get(name).unwrap_or(&nothing);
     // Where nobody counts requests, one call per request of the symptom is as good as any other guess.
-    let reference = traffic(&golden_of(picture, graph, 0).requests, rows).unwrap_or(Traffic {
+    let reference = traffic(&golden(graph.name(0)).requests, rows).unwrap_or(Traffic {
         bad: 1.0,
         before: 1.0,
         usual: 1.0,
@@ -108,14 +108,6 @@ pub fn of_all(picture: &Picture, graph: &Graph, rows: &Rows) -> Vec<Deviation> {
             )
         })
         .collect()
-}
-
-fn golden_of<'p>(picture: &'p Picture, graph: &Graph, component: usize) -> &'p Golden {
-    static NOTHING: std::sync::LazyLock<Golden> = std::sync::LazyLock::new(Golden::default);
-    picture
-        .components
-        .get(graph.name(component))
-        .unwrap_or(&NOTHING)
 }
 
 /// Requests in an interval.

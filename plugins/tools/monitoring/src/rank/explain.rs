@@ -29,6 +29,10 @@ const SLOW_WEIGHT: f64 = 2.0;
 const RETRIED: f64 = 0.05;
 /// The same symptom in the other signal speaks too, but less.
 const OTHER_SIGNAL: f64 = 0.1;
+/// From so many standard deviations on a component is clearly unusual: of some forty components one is beyond three
+/// by chance. What shows in the signal that was not asked about counts less.
+const CLEAR: f64 = 4.0;
+const NOT_ASKED: f64 = 0.7;
 /// How much of what a component is suspected of its caller is suspected of, too: the two may be two views of the
 /// same calls, and what is measured by the caller may be the caller's.
 const SHARED: f64 = 0.15;
@@ -101,6 +105,14 @@ pub fn explain(graph: &Graph, deviations: &[Deviation], signal: Signal) -> Expla
             }
         }
     }
+    // What hardly shows at the symptom may be clear below it.
+    if let Some((clearest, shown)) = walk.clearest_below(signal) {
+        let weight = 1.0 - belief(visible);
+        let (elsewhere, _) = walk.from(clearest, shown);
+        for (one, other) in suspicion.iter_mut().zip(&elsewhere) {
+            *one = *one * (1.0 - weight) + other * weight;
+        }
+    }
     let origin_of = walk.blame_origins(&mut suspicion);
     share_with_callers(&mut suspicion, &into);
     walk.add_fallback(&mut suspicion, signal);
@@ -159,7 +171,7 @@ impl<'w> Walk<'w> {
 
     /// How what is wrong at a component divides into what is its own and what comes from each callee; sums up to 1.
     fn divide(&self, component: usize, signal: Signal) -> (f64, BTreeMap<usize, f64>) {
-        let (demand, _) = amount(self.at(component), signal);
+        let (demand, score) = amount(self.at(component), signal);
         let mut parts: BTreeMap<usize, f64> = BTreeMap::new();
         if demand <= 0.0 {
             return (1.0, parts);
@@ -171,9 +183,10 @@ impl<'w> Walk<'w> {
             }
         }
         // One cause is likelier than several: what the best callee alone does not explain is the component's own.
-        // A component that starves makes all of its callees look a bit slow.
+        // A component that starves makes all of its callees look a bit slow. Of a demand that may be noise, less is
+        // left to be its own.
         let best = parts.values().copied().fold(0.0, f64::max);
-        let mut own = (demand - best).max(0.0);
+        let mut own = (demand * belief(score) - best).max(0.0);
         let mut indirect: BTreeMap<usize, f64> = BTreeMap::new();
         for &callee in self.graph.callees(component) {
             let weight = self.indirectly(component, callee, demand, signal);
@@ -187,6 +200,9 @@ impl<'w> Walk<'w> {
         }
         own /= rivals;
         let total = own + parts.values().sum::<f64>();
+        if total <= 0.0 {
+            return (1.0, BTreeMap::new());
+        }
         for part in parts.values_mut() {
             *part /= total;
         }
@@ -232,6 +248,25 @@ impl<'w> Walk<'w> {
                 (share / RETRIED).min(1.0)
             }
         }
+    }
+
+    /// The component below the symptom that is farthest from its usual, and in which signal; none when none is far.
+    fn clearest_below(&self, asked: Signal) -> Option<(usize, Signal)> {
+        let far = |component: usize, signal: Signal| {
+            let (_, score) = amount(self.at(component), signal);
+            score * if signal == asked { 1.0 } else { NOT_ASKED }
+        };
+        let below = self
+            .graph
+            .below(0)
+            .into_keys()
+            .filter(|component| *component != 0);
+        below
+            .flat_map(|component| [(component, asked), (component, other(asked))])
+            .map(|(component, signal)| (far(component, signal), component, signal))
+            .filter(|(score, _, _)| *score >= CLEAR)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, component, signal)| (component, signal))
     }
 
     /// Moves suspicion from those who suffer from too many requests to where these come from.

@@ -14,6 +14,8 @@ const GOOD_BELOW: f64 = 0.25;
 const RANGE_OF_RISE: f64 = 0.33;
 /// Noise alone has a range of this many standard deviations in few rows.
 const NOISE: f64 = 2.0;
+/// So many standard deviations of their mean above the baseline, all rows show the fault.
+const ALL_BAD: f64 = 3.0;
 /// From so many rows on a single row is smoothed, so that one outlier is no fault.
 const SMOOTHED_FROM: usize = 12;
 
@@ -29,13 +31,17 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Divides the window by the symptom's value. `floor` is the least spread that the value can be known to. None
-    /// when there is no value.
-    pub fn of(symptom: &Measured, floor: f64, points_per_row: f64) -> Option<Self> {
+    /// Divides the window by the symptom's value. `floor` is the least spread that the value can be known to. Where
+    /// the value does not tell, `near` does: the rows next to the moment at which the symptom was seen. None when
+    /// there is no value.
+    pub fn of(symptom: &Measured, floor: f64, points_per_row: f64, near: &[bool]) -> Option<Self> {
         let values = smooth(&symptom.rows);
         let known = || values.iter().copied().flatten();
         let low = known().reduce(f64::min)?;
-        let high = known().reduce(f64::max)?;
+        // As bad as it is next to the moment: an earlier fault that was worse is none of this one.
+        let here = values.iter().zip(near).filter(|(_, near)| **near);
+        let here = here.filter_map(|(value, _)| *value).reduce(f64::max);
+        let high = here.or_else(|| known().reduce(f64::max))?;
         let count = known().count();
         let spread =
             symptom.usual.map_or(0.0, |usual| usual.spread) / points_per_row.max(1.0).sqrt();
@@ -49,17 +55,34 @@ impl Rows {
         let is = |test: &dyn Fn(f64) -> bool| -> Vec<bool> {
             values.iter().map(|value| value.is_some_and(test)).collect()
         };
-        Some(if divided {
-            Self {
-                bad: is(&|value| share(value) >= BAD_FROM),
+        let clarity = range / noise.max(f64::MIN_POSITIVE);
+        if divided {
+            return Some(Self {
+                bad: run_next_to(&is(&|value| share(value) >= BAD_FROM), near),
                 good: is(&|value| share(value) < GOOD_BELOW),
-                clarity: range / noise.max(f64::MIN_POSITIVE),
-            }
-        } else {
+                clarity,
+            });
+        }
+        let mean = known().sum::<f64>() / count as f64;
+        let since = symptom.usual.map_or(0.0, |usual| mean - usual.median);
+        let everywhere = since > ALL_BAD * spread.max(floor) / (count as f64).sqrt();
+        let known_and = |wanted: bool| -> Vec<bool> {
+            let rows = values.iter().zip(near);
+            rows.map(|(value, near)| value.is_some() && *near == wanted)
+                .collect()
+        };
+        let bad = known_and(true);
+        Some(if everywhere || !bad.contains(&true) {
             Self {
                 bad: is(&|_| true),
                 good: vec![false; values.len()],
-                clarity: range / noise.max(f64::MIN_POSITIVE),
+                clarity,
+            }
+        } else {
+            Self {
+                bad,
+                good: known_and(false),
+                clarity,
             }
         })
     }
@@ -73,6 +96,36 @@ impl Rows {
     pub fn good_rows(&self) -> usize {
         self.good.iter().filter(|good| **good).count()
     }
+}
+
+/// Of several runs of bad rows the one next to the moment at which the symptom was seen; the others are other faults.
+/// A single row between two bad ones is part of their run. All of them, when it is not known which rows are near.
+fn run_next_to(bad: &[bool], near: &[bool]) -> Vec<bool> {
+    let rows: Vec<usize> = (0..near.len())
+        .filter(|row| near.get(*row) == Some(&true))
+        .collect();
+    let Some(moment) = rows.get(rows.len() / 2).copied() else {
+        return bad.to_vec();
+    };
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for row in (0..bad.len()).filter(|row| bad.get(*row) == Some(&true)) {
+        match runs.last_mut() {
+            Some((_, last)) if row - *last <= 2 => *last = row,
+            _ => runs.push((row, row)),
+        }
+    }
+    let distance = |(first, last): (usize, usize)| {
+        if (first..=last).contains(&moment) {
+            0
+        } else {
+            first.abs_diff(moment).min(last.abs_diff(moment))
+        }
+    };
+    let Some((first, last)) = runs.into_iter().rev().min_by_key(|run| distance(*run)) else {
+        return bad.to_vec();
+    };
+    let is = |(row, bad): (usize, &bool)| *bad && (first..=last).contains(&row);
+    bad.iter().enumerate().map(is).collect()
 }
 
 /// The median of each three, where there are enough rows.
@@ -115,7 +168,13 @@ mod tests {
 
     #[test]
     fn bad_and_good_rows() {
-        let rows = Rows::of(&measured(&[1.0, 1.1, 3.0, 2.8, 1.6], 1.0, 0.1), 0.01, 1.0).unwrap();
+        let rows = Rows::of(
+            &measured(&[1.0, 1.1, 3.0, 2.8, 1.6], 1.0, 0.1),
+            0.01,
+            1.0,
+            &[],
+        )
+        .unwrap();
         assert_eq!(rows.bad, [false, false, true, true, false]);
         assert_eq!(rows.good, [true, true, false, false, false]);
         assert_eq!(rows.onset(), Some(2));
@@ -123,7 +182,13 @@ mod tests {
 
     #[test]
     fn drift_of_the_level_is_no_fault_of_all_rows() {
-        let rows = Rows::of(&measured(&[2.0, 2.1, 3.0, 2.9, 2.0], 1.0, 0.1), 0.01, 1.0).unwrap();
+        let rows = Rows::of(
+            &measured(&[2.0, 2.1, 3.0, 2.9, 2.0], 1.0, 0.1),
+            0.01,
+            1.0,
+            &[],
+        )
+        .unwrap();
         assert_eq!(rows.good, [true, true, false, false, true]);
     }
 
@@ -133,10 +198,34 @@ mod tests {
             &measured(&[3.0, 3.2, 3.1, f64::NAN, 3.2], 1.0, 0.1),
             0.01,
             1.0,
+            &[],
         )
         .unwrap();
         assert_eq!(rows.bad, [true, true, true, false, true]);
         assert_eq!(rows.good_rows(), 0);
+    }
+
+    #[test]
+    fn what_the_symptom_does_not_tell_the_moment_does() {
+        let near = [false, true, true, true, false];
+        let noise = measured(&[1.0, 1.01, 1.02, 1.0, 1.01], 1.0, 0.1);
+        let rows = Rows::of(&noise, 0.01, 1.0, &near).unwrap();
+        assert_eq!(rows.bad, near);
+        assert_eq!(rows.good, [true, false, false, false, true]);
+        assert!(rows.clarity < 1.0);
+    }
+
+    #[test]
+    fn an_earlier_fault_is_another_one() {
+        let bad: Vec<bool> = "..bbb.......bb.b........"
+            .chars()
+            .map(|c| c == 'b')
+            .collect();
+        let near: Vec<bool> = (0..24).map(|row| row > 12).collect();
+        let run = run_next_to(&bad, &near);
+        assert_eq!(run.iter().position(|bad| *bad), Some(12));
+        assert_eq!(run.iter().filter(|bad| **bad).count(), 3);
+        assert_eq!(run_next_to(&bad, &[]), bad);
     }
 
     #[test]
@@ -145,8 +234,8 @@ mod tests {
         values[3] = 9.0;
         values[20] = 5.0;
         values[21] = 5.0;
-        let rows = Rows::of(&measured(&values, 1.0, 0.1), 0.01, 1.0).unwrap();
+        let rows = Rows::of(&measured(&values, 1.0, 0.1), 0.01, 1.0, &[]).unwrap();
         assert_eq!(rows.onset(), Some(20));
-        assert!(Rows::of(&measured(&[f64::NAN], 1.0, 1.0), 0.01, 1.0).is_none());
+        assert!(Rows::of(&measured(&[f64::NAN], 1.0, 1.0), 0.01, 1.0, &[]).is_none());
     }
 }

@@ -64,21 +64,22 @@ fn faults(folder: &Path) -> Vec<Fault> {
             .map(|entry| entry.unwrap().path())
             .collect();
         issues.sort();
-        for issue in issues {
-            let mut store = Store::default();
-            let graph = std::fs::read_to_string(split.join("graph.csv")).unwrap();
-            let mut rows = graph.lines();
-            let names: Vec<&str> = rows.next().unwrap().split(',').skip(1).collect();
-            for row in rows {
-                let mut cells = row.split(',');
-                let caller = cells.next().unwrap();
-                for (callee, cell) in names.iter().zip(cells) {
-                    if cell.parse::<f64>().unwrap() > 0.0 {
-                        store.call(caller, callee);
-                    }
+        let mut usual = Store::default();
+        let graph = std::fs::read_to_string(split.join("graph.csv")).unwrap();
+        let mut rows = graph.lines();
+        let names: Vec<&str> = rows.next().unwrap().split(',').skip(1).collect();
+        for row in rows {
+            let mut cells = row.split(',');
+            let caller = cells.next().unwrap();
+            for (callee, cell) in names.iter().zip(cells) {
+                if cell.parse::<f64>().unwrap() > 0.0 {
+                    usual.call(caller, callee);
                 }
             }
-            let (start, end) = load(&mut store, &split.join("noissue/metrics.csv"));
+        }
+        let (start, end) = load(&mut usual, &split.join("noissue/metrics.csv"));
+        for issue in issues {
+            let mut store = usual.clone();
             load(&mut store, &issue.join("metrics.csv"));
             let target: serde_json::Value =
                 serde_json::from_str(&std::fs::read_to_string(issue.join("target.json")).unwrap())

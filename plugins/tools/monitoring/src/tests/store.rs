@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 type Labels = Vec<(String, String)>;
 
 /// What is stored.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Store {
     series: BTreeMap<String, BTreeMap<Labels, Vec<(u64, f64)>>>,
     edges: Vec<(String, String)>,
@@ -43,6 +43,25 @@ impl Store {
         labels.sort();
         let series = self.series.entry(metric.to_owned()).or_default();
         series.entry(labels).or_default().push((time, value));
+    }
+
+    /// Changes a point that is there.
+    pub fn replace(&mut self, metric: &str, service: &str, statistic: &str, time: u64, value: f64) {
+        let labels: Labels = [("service", service), ("statistic", statistic)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
+        let series = self
+            .series
+            .get_mut(metric)
+            .unwrap()
+            .get_mut(&labels)
+            .unwrap();
+        series.iter_mut().find(|(at, _)| *at == time).unwrap().1 = value;
+    }
+
+    /// Forgets who calls whom.
+    pub fn hang_up(&mut self) {
+        self.edges.clear();
     }
 
     /// Adds an edge.
