@@ -20,6 +20,8 @@ const QUIETEST: f64 = 0.5;
 /// Faults that come by themselves: no more at once, and somebody on call clears them after so many seconds.
 const TROUBLE: usize = 2;
 const ON_CALL: f64 = 300.0;
+/// As long as a fault is younger, in seconds, the next one waits its turn: somebody is at work on it.
+const SETTLED: f64 = 90.0;
 /// Kinds that are put right by what costs nothing.
 const GENTLE: [FaultKind; 4] = [
     FaultKind::Latency,
@@ -209,7 +211,8 @@ fn begin_faults(
             return Vec::new();
         }
     }
-    if environment.faults.len() >= TROUBLE {
+    let fresh_one = environment.faults.iter().any(|f| f.age(at) < SETTLED);
+    if fresh_one || environment.faults.len() >= TROUBLE {
         return Vec::new();
     }
     let mut avoided = environment.faulty();
