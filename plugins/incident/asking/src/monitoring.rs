@@ -87,7 +87,9 @@ pub struct MetricsArguments {
     pub labels: BTreeMap<&'static str, &'static str>,
     /// The time.
     pub window: Window,
-    /// The length of a step, whose points become their mean.
+    /// How the points of a step become one: `raw`, `mean`, `p50`, `p90`, …
+    pub aggregation: &'static str,
+    /// The length of a step.
     pub step_seconds: u64,
 }
 

@@ -1,34 +1,16 @@
 //! The two ends of an incident, and what is learnt from it.
 
 use crate::desk::{self, Stop};
+use crate::tell;
 use incident_asking::incident::now;
 use incident_asking::text::line;
 use incident_contract::FaultKind;
-use incident_contract::incident::{Escalation, Incident, Severity, Status, StepStatus, Symptom};
+use incident_contract::incident::{Escalation, Incident, Status, StepStatus, Symptom};
 use mandate_sdk::prelude::*;
 
 /// The tool that keeps what was learnt.
 const LEARN: &str = "knowledge.learn";
 const LONGEST: usize = 500;
-
-#[derive(Serialize)]
-struct Escalated<'a> {
-    to: &'a str,
-    reason: &'a str,
-    severity: Option<Severity>,
-}
-
-#[derive(Serialize)]
-struct Resolved<'a> {
-    resolution: &'a str,
-}
-
-/// Tells subscribers of a stage. Whoever may not publish goes on in silence: the record tells the same.
-pub fn tell(host: &Host, id: &str, kind: &str, data: &impl Serialize) {
-    if let Err(error) = host.publish(kind, Some(&format!("incidents/{id}")), data) {
-        host.warn(format!("nobody was told that {id} is {kind}: {error}"));
-    }
-}
 
 /// Calls a human: in the record first, then by an event.
 ///
@@ -45,12 +27,7 @@ pub fn escalate(host: &Host, id: &str, to: &str, reason: &str) -> Result<(), Sto
             at,
         });
     })?;
-    let data = Escalated {
-        to,
-        reason: &reason,
-        severity: record.body.severity,
-    };
-    tell(host, id, "escalated", &data);
+    tell::escalated(host, id, to, &reason, record.body.severity);
     Ok(())
 }
 
@@ -66,14 +43,7 @@ pub fn resolve(host: &Host, id: &str, resolution: &str) -> Result<Incident, Stop
         incident.resolution = Some(resolution.clone());
         incident.resolved_at = Some(at);
     })?;
-    tell(
-        host,
-        id,
-        "resolved",
-        &Resolved {
-            resolution: &resolution,
-        },
-    );
+    tell::resolved(host, id, &resolution);
     Ok(record.body)
 }
 

@@ -1,21 +1,21 @@
 //! The flow: triage, then the cause, then one harmless step after the other, each verified. Critical incidents go to
 //! a human first and nothing is done to them without one; whatever cannot go on goes to a human too.
 
+mod remedy;
+
 use crate::desk::{self, Stop};
-use crate::ending::{escalate, learn, resolve, tell};
+use crate::ending::{escalate, learn, resolve};
 use crate::verify::{self, Question};
-use crate::{Output, Settings, alerts, crew};
+use crate::{Output, Settings, crew, tell};
 use incident_asking::incident::{now, symptom};
 use incident_asking::text::line;
 use incident_contract::incident::{
-    Cause, Incident, Remediation, Severity, Status, Step, StepStatus, Triage, Verdict, Verification,
+    Cause, Incident, Remediation, Severity, Status, Triage, Verdict, Verification,
 };
 use incident_contract::{FaultKind, Time};
 use mandate_sdk::prelude::*;
 
 const SECOND: u64 = 1_000_000;
-/// Steps that are tried before a human is called, whatever the runbooks still offer.
-const MOST_ROUNDS: u32 = 6;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,27 +46,12 @@ struct Known {
     steps: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct Triaged<'a> {
-    severity: Severity,
-    route: &'a str,
-    escalate: bool,
-}
-
-#[derive(Serialize)]
-struct Caused<'a> {
-    found: bool,
-    component: Option<&'a str>,
-    confidence: Option<f64>,
-    kind: Option<FaultKind>,
-    summary: &'a str,
-}
-
-#[derive(Serialize)]
-struct Remediated<'a> {
-    summary: &'a str,
-    step: Option<&'a str>,
-    waiting: usize,
+impl Known {
+    fn learn(&mut self, cause: &Cause) {
+        self.kind = cause.kind;
+        let first = cause.ranking.first().filter(|_| cause.found);
+        self.cause = first.map(|suspect| suspect.component.clone());
+    }
 }
 
 impl<'h> Flow<'h> {
@@ -132,21 +117,15 @@ impl<'h> Flow<'h> {
             called = Some(self.escalate(&triage, "It is critical: a human decides what is done.")?);
         }
         let cause = self.cause()?;
-        known.kind = cause.kind;
-        let first = cause.ranking.first().filter(|_| cause.found);
-        known.cause = first.map(|suspect| suspect.component.clone());
-
-        // Worse alerts may have come in meanwhile.
-        let record = desk::read(self.host, &self.id)?;
-        if called.is_none() && record.body.severity == Some(Severity::Critical) {
-            known.severity = record.body.severity;
-            called =
-                Some(self.escalate(&triage, "It became critical: a human decides what is done.")?);
+        known.learn(&cause);
+        if called.is_none() {
+            called = self.became_critical(&triage, known)?;
         }
         if let Some(ended) = called {
             self.propose()?;
             return Ok(ended);
         }
+        let record = desk::read(self.host, &self.id)?;
         if let Some(ended) = self.ended_by_itself(&record, &triage, &cause)? {
             return Ok(ended);
         }
@@ -155,7 +134,7 @@ impl<'h> Flow<'h> {
             let reason = format!("The cause was not found. {}", cause.summary);
             return self.escalate(&triage, &reason);
         }
-        self.remedy(&record, &triage, &cause, known)
+        self.remedy(&record, &triage, cause, known)
     }
 
     /// Closes an incident that a human was called for, whose alerts are over: if it is healthy.
@@ -208,31 +187,23 @@ impl<'h> Flow<'h> {
             incident.severity = incident.severity.max(Some(triage.severity));
             incident.triage = Some(triage.clone());
         })?;
-        let data = Triaged {
-            severity: triage.severity,
-            route: &triage.route,
-            escalate: triage.escalate,
-        };
-        tell(self.host, &self.id, "triaged", &data);
+        tell::triaged(self.host, &self.id, &triage);
         Ok(triage)
     }
 
     fn cause(&self) -> Result<Cause, Stop> {
         self.progress(0.25, "searching for the cause");
         let cause = crew::cause(self.host, &self.id);
-        desk::change(self.host, &self.id, |incident| {
-            incident.cause = Some(cause.clone())
-        })?;
-        let first = cause.ranking.first();
-        let data = Caused {
-            found: cause.found,
-            component: first.map(|suspect| suspect.component.as_str()),
-            confidence: first.map(|suspect| suspect.confidence),
-            kind: cause.kind,
-            summary: &cause.summary,
-        };
-        tell(self.host, &self.id, "caused", &data);
+        self.keep_cause(&cause)?;
         Ok(cause)
+    }
+
+    fn keep_cause(&self, cause: &Cause) -> Result<(), Stop> {
+        desk::change(self.host, &self.id, |incident| {
+            incident.cause = Some(cause.clone());
+        })?;
+        tell::caused(self.host, &self.id, cause);
+        Ok(())
     }
 
     /// What a human could do, for the record.
@@ -251,67 +222,8 @@ impl<'h> Flow<'h> {
         desk::change(self.host, &self.id, |incident| {
             incident.remediation = Some(remediation.clone())
         })?;
-        let acted = remediation.acted_at.and(last_tried(remediation));
-        let waiting = remediation
-            .steps
-            .iter()
-            .filter(|step| step.status == StepStatus::Waiting);
-        let data = Remediated {
-            summary: &remediation.summary,
-            step: acted.map(|step| step.tool.as_str()),
-            waiting: waiting.count(),
-        };
-        tell(self.host, &self.id, "remediated", &data);
+        tell::remediated(self.host, &self.id, remediation);
         Ok(())
-    }
-
-    /// One harmless step after the other, until one helped, none is left, or the time is over.
-    fn remedy(
-        &self,
-        record: &Record<Incident>,
-        triage: &Triage,
-        cause: &Cause,
-        known: &mut Known,
-    ) -> Result<(End, String), Stop> {
-        let services = services(record, Some(cause));
-        for round in 1..=MOST_ROUNDS {
-            self.progress(0.5 + 0.05 * f64::from(round), "remediation");
-            let remediation = match crew::remediation(self.host, &self.id, true) {
-                Ok(remediation) => remediation,
-                Err(why) => return self.escalate(triage, &why),
-            };
-            self.keep(&remediation)?;
-            let Some(acted_at) = remediation.acted_at else {
-                let reason = format!("{} {}", cause.summary, remediation.summary);
-                return self.give_up(triage, &reason);
-            };
-            let step = last_tried(&remediation).map(described).unwrap_or_default();
-            known.steps.push(step.clone());
-
-            self.progress(0.6 + 0.05 * f64::from(round), "verifying");
-            let verification = self.verify(record, services.clone(), acted_at)?;
-            match verification.verdict {
-                Verdict::Resolved => {
-                    let resolution = format!("{step} {} healthy since.", are(&services));
-                    return self.resolved(&resolution);
-                }
-                Verdict::Inconclusive => {
-                    let why = verification.checks.first().cloned().unwrap_or_default();
-                    return self.give_up(
-                        triage,
-                        &format!("{step} Whether that helped cannot be told: {why}"),
-                    );
-                }
-                Verdict::NotResolved => {}
-            }
-            if self.host.now() >= self.deadline() {
-                return self.give_up(triage, &format!("{step} It did not help in time."));
-            }
-        }
-        self.give_up(
-            triage,
-            &format!("{} steps did not help.", known.steps.len()),
-        )
     }
 
     fn verify(
@@ -333,34 +245,8 @@ impl<'h> Flow<'h> {
         desk::change(self.host, &self.id, |incident| {
             incident.verification = Some(verification.clone())
         })?;
-        tell(self.host, &self.id, "verified", verification);
+        tell::verified(self.host, &self.id, verification);
         Ok(())
-    }
-
-    /// When all its alerts resolved before anything was done: then only health has to be looked at.
-    fn ended_by_itself(
-        &self,
-        record: &Record<Incident>,
-        triage: &Triage,
-        cause: &Cause,
-    ) -> Result<Option<(End, String)>, Stop> {
-        if !alerts::are_over(self.host, &record.body) {
-            return Ok(None);
-        }
-        self.progress(0.5, "its alerts resolved; verifying");
-        let services = services(record, Some(cause));
-        let verification = self.verify(record, services.clone(), now(self.host))?;
-        match verification.verdict {
-            Verdict::Resolved => {
-                let resolution = format!("It resolved by itself: {} healthy.", are(&services));
-                self.resolved(&resolution).map(Some)
-            }
-            Verdict::Inconclusive => {
-                let reason = "Its alerts resolved by themselves, but there is too little data to say that it is over.";
-                self.give_up(triage, reason).map(Some)
-            }
-            Verdict::NotResolved => Ok(None),
-        }
     }
 
     fn resolved(&self, resolution: &str) -> Result<(End, String), Stop> {
@@ -407,16 +293,6 @@ fn services(record: &Record<Incident>, cause: Option<&Cause>) -> Vec<String> {
         services.push(first.component.clone());
     }
     services
-}
-
-fn last_tried(remediation: &Remediation) -> Option<&Step> {
-    let tried = |step: &&Step| matches!(step.status, StepStatus::Done | StepStatus::Failed);
-    remediation.steps.iter().rfind(tried)
-}
-
-fn described(step: &Step) -> String {
-    let outcome = step.outcome.as_deref().unwrap_or("Done.");
-    format!("{}: {}", step.tool, line(outcome, 200))
 }
 
 fn are(services: &[String]) -> String {

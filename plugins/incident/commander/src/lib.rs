@@ -17,6 +17,7 @@ mod desk;
 mod ending;
 mod flow;
 mod lead;
+mod tell;
 mod verify;
 mod watch;
 

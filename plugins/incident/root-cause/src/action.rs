@@ -3,30 +3,25 @@
 use crate::complaint::{self, Complaints};
 use crate::footprint::{self, Footprint};
 use crate::look::{self, LOGS, Line, Logs, LogsArguments, TRACES, Traces, TracesArguments};
+use crate::measure;
 use crate::notebook::Notebook;
-use crate::resource::{self, Resource};
-use chrono::TimeDelta;
-use incident_asking::monitoring::{self, METRICS, Metrics, MetricsArguments, Point};
+use incident_asking::monitoring::{self, METRICS};
 use incident_asking::text::{line, names};
 use incident_contract::Window;
 use incident_contract::ranking::{RankArguments, Ranking, TOOL as RANK};
 use mandate_sdk::prelude::*;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 const SUSPECTS: u32 = 10;
 /// How long is waited for more data.
 const WAIT: Duration = Duration::from_secs(10);
-/// Points of a resource before, and as many in the window: enough for a median, few enough for the journal.
-const STEPS: i64 = 30;
 const LINES: u32 = 500;
 const SPANS: u32 = 500;
 /// Components of which the share of time is told.
 const SHOWN: usize = 6;
-const NOWHERE: &str = "There is no ranking that says where to look.";
+/// Without a ranking there is nowhere to look.
+pub const NOWHERE: &str = "There is no ranking that says where to look.";
 const LONGEST_OBSERVATION: usize = 900;
-/// How much of the time before the window tells what is usual for a resource.
-const USUAL: TimeDelta = TimeDelta::minutes(60);
 
 /// What is done in a turn.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +82,7 @@ impl Action {
                 notebook.went_wider = true;
                 rank(host, notebook, wider(notebook))
             }
-            Self::Resources(components) => resources(host, notebook, components),
+            Self::Resources(components) => measure::resources(host, notebook, components),
             Self::Logs(components) => logs(host, notebook, components),
             Self::Traces => traces(host, notebook),
             Self::Conclude => notebook.standing(),
@@ -175,76 +170,6 @@ fn told(ranking: &Ranking) -> String {
         ranking.reason,
         suspects.join("; ")
     )
-}
-
-fn resources(host: &Host, notebook: &mut Notebook, components: &[String]) -> String {
-    let Some(window) = notebook.window() else {
-        return NOWHERE.to_owned();
-    };
-    let seen = notebook.seen();
-    let usual = Window {
-        start: window.start - USUAL,
-        end: window.start,
-    };
-    let mut asked = Vec::new();
-    let mut arguments = Vec::new();
-    for component in components {
-        for resource in Resource::ALL {
-            for window in [usual, window] {
-                asked.push((component, resource));
-                arguments.push(MetricsArguments {
-                    metric: resource.metric(),
-                    service: component.clone(),
-                    window,
-                    labels: BTreeMap::new(),
-                    step_seconds: step(&window),
-                });
-            }
-        }
-    }
-    let mut answers: Vec<Result<Vec<Point>, Error>> = look::together(host, METRICS, &arguments)
-        .into_iter()
-        .map(|answer| Ok(answer?.typed::<Metrics>()?.points()))
-        .collect();
-    let mut failure = None;
-    let mut told = Vec::new();
-    for (pair, asked) in answers.chunks_mut(2).zip(asked.chunks(2)) {
-        let (Some((component, resource)), [before, during]) = (asked.first(), pair) else {
-            continue;
-        };
-        let footprint = notebook.footprints.entry((*component).clone()).or_default();
-        footprint.saw_resources = true;
-        match (before, during) {
-            (Ok(before), Ok(during)) => {
-                if let Some(movement) = resource::movement(*resource, before, during, seen) {
-                    footprint.resources.insert(*resource, movement);
-                }
-            }
-            (Err(error), _) | (_, Err(error)) => failure = Some(error.to_string()),
-        }
-    }
-    for component in components {
-        let footprint = notebook.footprint(component);
-        let outside: Vec<String> = footprint
-            .resources
-            .iter()
-            .filter(|(_, movement)| movement.outside)
-            .map(|(resource, movement)| {
-                format!(
-                    "{} {:.2} instead of {:.2}",
-                    resource.metric(),
-                    movement.now,
-                    movement.usual
-                )
-            })
-            .collect();
-        told.push(match (footprint.resources.is_empty(), outside.is_empty()) {
-            (true, _) => format!("`{component}`: no data of its resources"),
-            (false, true) => format!("`{component}`: its resources are as usual"),
-            (false, false) => format!("`{component}`: {}", outside.join(", ")),
-        });
-    }
-    noted(notebook, told, failure, "resources")
 }
 
 fn logs(host: &Host, notebook: &mut Notebook, components: &[String]) -> String {
@@ -370,7 +295,8 @@ fn traces(host: &Host, notebook: &mut Notebook) -> String {
     }
 }
 
-fn noted(
+/// What was told, and what could not be looked at: that is a gap in the evidence.
+pub fn noted(
     notebook: &mut Notebook,
     told: Vec<String>,
     failure: Option<String>,
@@ -388,10 +314,4 @@ fn noted(
             )
         }
     }
-}
-
-fn step(window: &Window) -> u64 {
-    u64::try_from((window.end - window.start).num_seconds() / STEPS)
-        .unwrap_or(1)
-        .max(1)
 }

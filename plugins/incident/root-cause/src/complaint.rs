@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A component may name another so often without a fault.
 const FEW: usize = 2;
+/// And something else that it cannot reach so often.
+const ONCE: usize = 1;
 const LONGEST_EXAMPLE: usize = 160;
 const LONGEST_NAME: usize = 100;
 /// Labels that say what a line is about, where there are any.
@@ -76,7 +78,7 @@ impl Complaints {
         // The one that is named most often; of several, the first by name.
         let most = lost.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
         found.lost = most
-            .filter(|(_, count)| **count > FEW)
+            .filter(|(_, count)| **count > ONCE)
             .map(|(name, _)| name.clone());
         found
     }
@@ -173,7 +175,7 @@ mod tests {
             assert_eq!(found.lost.as_deref(), Some("card-network"), "{message}");
             assert_eq!(found.own, 0);
         }
-        let chance = complaints(&[("error", "cannot reach card-network"); 2]);
+        let chance = complaints(&[("error", "cannot reach card-network"); 1]);
         assert_eq!(chance.lost, None);
         let watched = complaints(&[("error", "cannot reach cart-db: refused"); 3]);
         assert_eq!(watched.lost, None);

@@ -10,7 +10,7 @@ use incident_contract::{FaultKind, Signal, Time, Window};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Lines of errors that may come without a fault.
-const FEW: usize = 3;
+const FEW: usize = 1;
 const LONGEST_NAME: usize = 60;
 /// What follows a change within this time followed from it.
 const AT_ONCE: TimeDelta = TimeDelta::seconds(60);

@@ -17,6 +17,7 @@ mod chooser;
 mod complaint;
 mod footprint;
 mod look;
+mod measure;
 mod narrative;
 mod notebook;
 mod reasoner;

@@ -12,10 +12,10 @@ const CHANGED: f64 = 0.15;
 const FULL: f64 = 0.9;
 /// From this level on (0–1), a processor is busy.
 const BUSY: f64 = 0.85;
-/// The median absolute deviation of normal noise, times this, is its standard deviation.
-const MAD: f64 = 1.4826;
+/// From the median to the value that nine of ten are below, in standard deviations of normal noise.
+const TENTH: f64 = 1.2816;
 /// So many of the latest points tell how it is, if there are not more since the symptom was seen.
-const LATEST: usize = 3;
+const LATEST: usize = 2;
 
 /// A resource that components have, by the name of its metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,29 +57,29 @@ pub struct Movement {
     pub at_the_limit: bool,
 }
 
-/// How a resource moved, from its points without faults and those around the symptom, oldest first; none without
-/// any of both.
+/// What is usual for a resource.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usual {
+    /// The median.
+    pub median: f64,
+    /// What nine of ten measurements are below.
+    pub p90: f64,
+}
+
+/// How a resource moved, from what is usual and its points around the symptom, oldest first; none without points.
 pub fn movement(
     resource: Resource,
-    usual: &[Point],
-    window: &[Point],
+    usual: Usual,
+    around: &[Point],
     seen: Time,
 ) -> Option<Movement> {
-    let finite = |point: &&Point| point.value.is_finite();
-    let before: Vec<f64> = usual
-        .iter()
-        .filter(finite)
-        .map(|point| point.value)
-        .collect();
-    let middle = median(&before)?;
-    let deviations: Vec<f64> = before.iter().map(|value| (value - middle).abs()).collect();
-    let spread = MAD * median(&deviations)?;
-    let around: Vec<&Point> = window.iter().filter(finite).collect();
+    let middle = usual.median;
+    let spread = ((usual.p90 - middle) / TENTH).max(0.0);
     let since = around.iter().filter(|point| point.time >= seen).count();
-    let latest = around.len().saturating_sub(since.max(LATEST));
+    let before = around.len().saturating_sub(since.max(LATEST));
     let values: Vec<f64> = around
         .iter()
-        .skip(latest)
+        .skip(before)
         .map(|point| point.value)
         .collect();
     let now = median(&values)?;
@@ -135,30 +135,24 @@ mod tests {
             .collect()
     }
 
-    fn moved(resource: Resource, from: u64, window: &[f64]) -> Movement {
-        let usual = points(0, &[0.50, 0.51, 0.50, 0.49, 0.50, 0.51]);
-        movement(
-            resource,
-            &usual,
-            &points(from, window),
-            time(SEEN * 1_000_000),
-        )
-        .unwrap()
+    fn moved(resource: Resource, from: u64, around: &[f64]) -> Movement {
+        let usual = Usual {
+            median: 0.5,
+            p90: 0.51,
+        };
+        let seen = time(SEEN * 1_000_000);
+        movement(resource, usual, &points(from, around), seen).unwrap()
     }
 
     #[test]
     fn what_began_a_moment_ago_counts() {
-        // Most of the window lies before the symptom.
-        let grown = moved(Resource::Memory, 95, &[0.5, 0.5, 0.5, 0.5, 0.5, 0.7]);
-        assert!(!grown.outside, "two of the latest three points are needed");
-        let grown = moved(
-            Resource::Memory,
-            95,
-            &[0.5, 0.5, 0.5, 0.5, 0.5, 0.7, 0.72, 0.75],
-        );
+        // Most of the points lie before the symptom.
+        let once = moved(Resource::Memory, 96, &[0.5, 0.5, 0.5, 0.5, 0.6]);
+        assert_eq!(once.now, 0.55);
+        let grown = moved(Resource::Memory, 96, &[0.5, 0.5, 0.5, 0.5, 0.7, 0.74]);
         assert!(grown.outside && grown.now == 0.72);
         let later = moved(Resource::Memory, 98, &[0.5, 0.5, 0.7, 0.7, 0.8, 0.8, 0.5]);
-        assert!(later.outside);
+        assert!(later.outside && later.now == 0.7);
     }
 
     #[test]
@@ -173,20 +167,12 @@ mod tests {
 
     #[test]
     fn without_data_there_is_no_movement() {
-        let some = points(0, &[1.0]);
-        let at = time(0);
-        assert_eq!(movement(Resource::Cpu, &[], &some, at), None);
-        assert_eq!(
-            movement(Resource::Cpu, &some, &points(0, &[f64::NAN]), at),
-            None
-        );
-        let steady = movement(
-            Resource::Memory,
-            &points(0, &[0.0; 5]),
-            &points(0, &[0.0; 3]),
-            at,
-        )
-        .unwrap();
-        assert!(!steady.outside);
+        let usual = Usual {
+            median: 0.0,
+            p90: 0.0,
+        };
+        assert_eq!(movement(Resource::Cpu, usual, &[], time(0)), None);
+        let steady = movement(Resource::Memory, usual, &points(0, &[0.0; 3]), time(0));
+        assert!(!steady.unwrap().outside);
     }
 }

@@ -76,13 +76,27 @@ impl Scene {
         });
         let resources = scene.resources.clone();
         scene.fake.tool("monitoring.metrics", move |arguments| {
-            let key = format!("{} {}", arguments["service"].as_str().unwrap(), arguments["metric"].as_str().unwrap());
-            let before = arguments["window"]["end"] == "2026-03-01T11:57:00Z";
+            let key = format!(
+                "{} {}",
+                arguments["service"].as_str().unwrap(),
+                arguments["metric"].as_str().unwrap()
+            );
             let points = resources.borrow().get(&key).map(|[usual, now]| {
-                let level = if before { *usual } else { *now };
-                (0..12).map(|n| json!({"time": ONSET, "value": level * (1.0 + 0.01 * f64::from(n % 3))})).collect::<Vec<_>>()
+                let point = |value: f64| json!({"time": ONSET, "value": value});
+                match arguments["aggregation"].as_str().unwrap() {
+                    "p50" => vec![point(*usual)],
+                    "p90" => vec![point(usual * 1.02)],
+                    "raw" => vec![
+                        point(*usual),
+                        point(now * 0.99),
+                        point(*now),
+                        point(now * 1.01),
+                    ],
+                    other => panic!("{other}"),
+                }
             });
-            Ok(json!({"series": points.map(|points| json!({"points": points})).into_iter().collect::<Vec<_>>()}))
+            let series = points.map(|points| json!({"points": points}));
+            Ok(json!({"series": series.into_iter().collect::<Vec<_>>()}))
         });
         scene.fake.tool("monitoring.topology", |_| Ok(json!({"edges": [
             {"caller": "web", "callee": "cart"}, {"caller": "cart", "callee": "db"}, {"caller": "web", "callee": "search"}]})));

@@ -205,6 +205,7 @@ impl Facts {
                 service: entry.to_owned(),
                 labels: [("statistic", "Average")].into(),
                 window,
+                aggregation: "mean",
                 step_seconds: u64::try_from((window.end - window.start).num_seconds())
                     .unwrap_or(1)
                     .max(1),
