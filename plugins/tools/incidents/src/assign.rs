@@ -275,11 +275,12 @@ fn of_namesakes(host: &Host, alert: &Alert) -> Result<Option<Record<Incident>>, 
     Ok(None)
 }
 
-/// Writes the incidents of a plan.
+/// Writes the incidents of a plan, as many as can be.
 ///
 /// # Errors
-/// When nothing may be written at all; otherwise the answer tells what could not be.
+/// When one could not be written that may be written later. What can never be written is told in the answer.
 pub fn carry_out(host: &Host, plan: Plan, work: &[Work], taken: &mut Taken) -> Result<(), Error> {
+    let mut again = Ok(());
     for (id, places) in plan {
         let alerts: Vec<(&str, &Alert)> = places
             .iter()
@@ -289,13 +290,14 @@ pub fn carry_out(host: &Host, plan: Plan, work: &[Work], taken: &mut Taken) -> R
         match open_or_extend(host, &id, &alerts) {
             Ok(true) => taken.opened.push(id),
             Ok(false) => {}
-            Err(error @ Error::Denied { .. }) => return Err(error),
-            Err(error) => taken.note(format!(
-                "The incident {id} could not be written ({error}); it is when its alerts are sent again."
-            )),
+            Err(error) if error.is_retryable() || matches!(error, Error::Denied { .. }) => {
+                host.warn(format!("{id} could not be written: {error}"));
+                again = Err(error);
+            }
+            Err(error) => taken.note(format!("The incident {id} could not be written: {error}.")),
         }
     }
-    Ok(())
+    again
 }
 
 /// True when the incident was not there.

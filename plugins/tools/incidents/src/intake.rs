@@ -11,11 +11,12 @@ use incident_contract::Time;
 use mandate_sdk::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Alerts that are taken of one payload.
 pub const MOST: usize = 1_000;
 /// How often a write is tried again when somebody else was quicker.
-const ATTEMPTS: u32 = 10;
+const ATTEMPTS: u32 = 20;
 /// Ids that one query may name.
 const IDS_OF_A_QUERY: usize = 200;
 /// Alerts that are held open and looked at with each payload.
@@ -148,12 +149,17 @@ pub fn take(
         }
     }
     orphans(host, &mut work)?;
-    let plan = assign::assign(host, &mut work, now, &mut taken)?;
+    let plan = assign::assign(host, &mut work, now, &mut taken).map_err(send_again)?;
     // Alerts before incidents: whoever wakes for a new incident finds its alerts.
+    let mut again = None;
     for one in &mut work {
         match write(host, one, source, now) {
             Ok(()) => {}
             Err(error @ Error::Denied { .. }) => return Err(error),
+            Err(error) if error.is_retryable() => {
+                host.warn(format!("{} could not be written: {error}", one.id));
+                again = Some(error);
+            }
             Err(error) => {
                 for (index, _) in &one.said {
                     taken.refuse(*index, format!("the alert could not be written: {error}"));
@@ -162,7 +168,10 @@ pub fn take(
             }
         }
     }
-    assign::carry_out(host, plan, &work, &mut taken)?;
+    let carried_out = assign::carry_out(host, plan, &work, &mut taken);
+    if let Some(error) = again.or(carried_out.err()) {
+        return Err(send_again(error));
+    }
     for one in &work {
         let each = one.said.iter().zip(&one.outcomes);
         taken
@@ -176,6 +185,18 @@ pub fn take(
     }
     taken.taken.sort_by_key(|one| one.index);
     Ok(taken)
+}
+
+/// What may succeed later has to be sent again, as a whole: what was taken already is then only counted. Senders
+/// understand that of an outage, and not of a conflict.
+fn send_again(error: Error) -> Error {
+    if !error.is_retryable() {
+        return error;
+    }
+    Error::Unavailable {
+        reason: format!("not everything could be written, so send it again: {error}"),
+        retry_after: Some(Duration::from_secs(1)),
+    }
 }
 
 /// Adds alerts that go on without an incident, because there were too many at once when they came.
