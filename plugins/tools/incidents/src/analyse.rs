@@ -2,6 +2,7 @@
 
 use crate::alert::{self, Alert, AlertSeverity, AlertStatus};
 use crate::keep::Which;
+use crate::readable::{Readable, whole};
 use incident_contract::incident::{COLLECTION, Incident, Severity, Status};
 use incident_contract::{FaultKind, Time};
 use mandate_sdk::prelude::*;
@@ -114,7 +115,7 @@ impl Tool for Analyse {
     fn call(which: Which, _: &Context, host: &Host) -> Result<Facts, Error> {
         let record = host.records::<Incident>(COLLECTION).get(&which.id)?;
         let alerts = host
-            .records::<Alert>(alert::COLLECTION)
+            .records::<Readable<Alert>>(alert::COLLECTION)
             .find()
             .equal("incident", &record.id)
             .limit(200)
@@ -126,7 +127,7 @@ impl Tool for Analyse {
             .unwrap_or_else(|| incident_contract::time(host.now()));
         let age = end - incident_contract::time(record.created_at);
         Ok(Facts {
-            alerts: told(alerts.iter().map(|record| &record.body)),
+            alerts: told(alerts.iter().filter_map(|record| record.body.0.as_ref())),
             similar,
             age_seconds: age.num_seconds().max(0),
             id: record.id,
@@ -186,7 +187,7 @@ fn similar(host: &Host, record: &Record<Incident>) -> Result<Vec<Similar>, Error
     let mut found: BTreeMap<String, Incident> = BTreeMap::new();
     for word in searched.iter().take(WORDS) {
         let page = host
-            .records::<Incident>(COLLECTION)
+            .records::<Readable<Incident>>(COLLECTION)
             .find()
             .filter(
                 "status",
@@ -199,6 +200,7 @@ fn similar(host: &Host, record: &Record<Incident>) -> Result<Vec<Similar>, Error
         let others = page
             .records
             .into_iter()
+            .filter_map(whole)
             .filter(|other| other.id != record.id);
         found.extend(others.map(|other| (other.id, other.body)));
     }

@@ -6,6 +6,7 @@ use crate::guard;
 use crate::incident::{extend, opened};
 use crate::intake::{Taken, Work};
 use crate::open::{self, Caring};
+use crate::readable::{Readable, Sketch, whole};
 use crate::topology::Topology;
 use incident_contract::Time;
 use incident_contract::incident::{COLLECTION, Incident};
@@ -172,7 +173,7 @@ fn groups(
     now: Time,
 ) -> Result<Vec<Group>, Error> {
     let mut groups: Vec<Group> = Vec::new();
-    let mut know = |record: Record<Incident>, name: Option<String>| {
+    let mut know = |record: Record<Sketch>, name: Option<String>| {
         let group = match groups
             .iter_mut()
             .position(|group| group.incident == record.id)
@@ -193,8 +194,7 @@ fn groups(
             group.name = name.or(group.name.take());
         }
     };
-    let young =
-        |record: &Record<Incident>| now - incident_contract::time(record.created_at) < YOUNG;
+    let young = |record: &Record<Sketch>| now - incident_contract::time(record.created_at) < YOUNG;
     for record in open::find(host, PAGE, &|find| find)? {
         if young(&record) {
             know(record, None);
@@ -235,7 +235,7 @@ fn groups(
             continue;
         }
         // Not written yet, or not open any more.
-        match host.records::<Incident>(COLLECTION).get(&claim.incident) {
+        match host.records::<Sketch>(COLLECTION).get(&claim.incident) {
             Ok(record) if !open::is_open(record.body.status) => {}
             Ok(_) | Err(Error::NotFound(_)) => groups.push(Group {
                 incident: claim.incident.clone(),
@@ -250,23 +250,23 @@ fn groups(
 }
 
 /// The open incident of other alerts of that name, of the same source, that are about no known service either.
-fn of_namesakes(host: &Host, alert: &Alert) -> Result<Option<Record<Incident>>, Error> {
+fn of_namesakes(host: &Host, alert: &Alert) -> Result<Option<Record<Sketch>>, Error> {
     let namesakes = host
-        .records::<Alert>(crate::alert::COLLECTION)
+        .records::<Readable<Alert>>(crate::alert::COLLECTION)
         .find()
         .equal("name", &alert.name)
         .equal("source", &alert.source)
         .limit(NAMESAKES)
         .page()?;
     let mut seen = BTreeSet::new();
-    for alert in namesakes.records {
+    for alert in namesakes.records.into_iter().filter_map(whole) {
         let Some(incident) = alert.body.incident.filter(|_| alert.body.service.is_none()) else {
             continue;
         };
         if !seen.insert(incident.clone()) {
             continue;
         }
-        match host.records::<Incident>(COLLECTION).get(&incident) {
+        match host.records::<Sketch>(COLLECTION).get(&incident) {
             Ok(record) if open::is_open(record.body.status) => return Ok(Some(record)),
             Ok(_) | Err(Error::NotFound(_)) => {}
             Err(error) => return Err(error),

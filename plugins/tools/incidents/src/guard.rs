@@ -2,6 +2,7 @@
 //! the version that he read, and who was slower decides again. So payloads that come at once make one incident.
 
 use crate::groups::Group;
+use crate::readable::Readable;
 use chrono::TimeDelta;
 use incident_contract::Time;
 use mandate_sdk::prelude::*;
@@ -69,13 +70,25 @@ impl Guard {
 /// # Errors
 /// What the host says.
 pub fn read(host: &Host) -> Result<Record<Guard>, Error> {
-    let guards = host.records::<Guard>(COLLECTION);
-    match guards.get(ID) {
+    match present(host) {
         Err(Error::NotFound(_)) => {}
         found => return found,
     }
-    match guards.create_as(ID, &Guard::default()) {
-        Err(Error::Conflict(_)) => guards.get(ID),
+    let made = host.records(COLLECTION).create_as(ID, &Guard::default());
+    match made {
+        Err(Error::Conflict(_)) => present(host),
         made => made,
     }
+}
+
+/// One that somebody spoiled holds no claims.
+fn present(host: &Host) -> Result<Record<Guard>, Error> {
+    let found = host.records::<Readable<Guard>>(COLLECTION).get(ID)?;
+    Ok(Record {
+        id: found.id,
+        version: found.version,
+        body: found.body.0.unwrap_or_default(),
+        created_at: found.created_at,
+        updated_at: found.updated_at,
+    })
 }

@@ -7,6 +7,7 @@ use crate::assign;
 use crate::flapping;
 use crate::merge::{Merged, Outcome, merge};
 use crate::notification::Notification;
+use crate::readable::{Readable, whole};
 use incident_contract::Time;
 use mandate_sdk::prelude::*;
 use serde_json::Value;
@@ -93,7 +94,7 @@ pub struct Work {
     /// What was said of it, with the place in the payload.
     pub said: Vec<(usize, Notification)>,
     /// As it is stored.
-    stored: Option<Record<Alert>>,
+    stored: Option<Record<Readable<Alert>>>,
     /// As it is to be stored.
     pub alert: Alert,
     /// What came of each notification.
@@ -202,7 +203,7 @@ fn send_again(error: Error) -> Error {
 /// Adds alerts that go on without an incident, because there were too many at once when they came.
 fn orphans(host: &Host, work: &mut Vec<Work>) -> Result<(), Error> {
     let found = host
-        .records::<Alert>(alert::COLLECTION)
+        .records::<Readable<Alert>>(alert::COLLECTION)
         .find()
         .equal("status", AlertStatus::Firing)
         .equal("incident", Value::Null)
@@ -210,11 +211,14 @@ fn orphans(host: &Host, work: &mut Vec<Work>) -> Result<(), Error> {
         .page()?;
     for stored in found.records {
         let known = work.iter().any(|one| one.id == stored.id);
-        if !known && stored.body.needs_incident() {
+        if !known
+            && let Some(alert) = stored.body.0.clone()
+            && alert.needs_incident()
+        {
             work.push(Work {
                 id: stored.id.clone(),
                 said: Vec::new(),
-                alert: stored.body.clone(),
+                alert,
                 outcomes: Vec::new(),
                 resolved: false,
                 repeated: true,
@@ -230,12 +234,12 @@ fn orphans(host: &Host, work: &mut Vec<Work>) -> Result<(), Error> {
 fn known<'i>(
     host: &Host,
     ids: impl Iterator<Item = &'i String>,
-) -> Result<BTreeMap<String, Record<Alert>>, Error> {
+) -> Result<BTreeMap<String, Record<Readable<Alert>>>, Error> {
     let ids: Vec<&String> = ids.collect();
     let mut known = BTreeMap::new();
     for some in ids.chunks(IDS_OF_A_QUERY) {
         let found = host
-            .records::<Alert>(alert::COLLECTION)
+            .records::<Readable<Alert>>(alert::COLLECTION)
             .find()
             .filter("id", Comparison::OneOf, some)
             .limit(1_000)
@@ -249,11 +253,11 @@ fn known<'i>(
 fn start(
     id: String,
     said: Vec<(usize, Notification)>,
-    stored: Option<Record<Alert>>,
+    stored: Option<Record<Readable<Alert>>>,
     source: &str,
     now: Time,
 ) -> Result<Work, Vec<(usize, String)>> {
-    let before = stored.as_ref().map(|record| record.body.clone());
+    let before = stored.as_ref().and_then(|record| record.body.0.clone());
     let (alert, outcomes, resolved) = merge_all(before, &said, source, now);
     match alert {
         None => Err(said
@@ -265,7 +269,8 @@ fn start(
             said,
             repeated: stored
                 .as_ref()
-                .is_some_and(|record| record.body.reported == Reported::Firing),
+                .and_then(|record| record.body.0.as_ref())
+                .is_some_and(|alert| alert.reported == Reported::Firing),
             stored,
             alert,
             outcomes,
@@ -298,7 +303,7 @@ fn write(host: &Host, work: &mut Work, source: &str, now: Time) -> Result<(), Er
     let unchanged = work
         .stored
         .as_ref()
-        .is_some_and(|stored| stored.body == work.alert);
+        .is_some_and(|stored| stored.body.0.as_ref() == Some(&work.alert));
     if unchanged && work.chosen.is_none() {
         return Ok(());
     }
@@ -310,20 +315,26 @@ fn write(host: &Host, work: &mut Work, source: &str, now: Time) -> Result<(), Er
         let tried = match &work.stored {
             None => alerts.create_as(&work.id, &work.alert),
             Some(stored) => alerts.update(&Record {
+                id: stored.id.clone(),
+                version: stored.version,
                 body: work.alert.clone(),
-                ..stored.clone()
+                created_at: stored.created_at,
+                updated_at: stored.updated_at,
             }),
         };
         match tried {
             Err(Error::Conflict(_) | Error::NotFound(_)) if attempt < ATTEMPTS => attempt += 1,
             done => break done?,
         }
-        work.stored = match alerts.get(&work.id) {
+        work.stored = match host.records(alert::COLLECTION).get(&work.id) {
             Ok(record) => Some(record),
             Err(Error::NotFound(_)) => None,
             Err(error) => return Err(error),
         };
-        let before = work.stored.as_ref().map(|record| record.body.clone());
+        let before = work
+            .stored
+            .as_ref()
+            .and_then(|record| record.body.0.clone());
         let (alert, outcomes, resolved) = merge_all(before, &work.said, source, now);
         if let Some(alert) = alert {
             work.alert = alert;
@@ -333,7 +344,6 @@ fn write(host: &Host, work: &mut Work, source: &str, now: Time) -> Result<(), Er
     if work.resolved {
         tell(host, &written)?;
     }
-    work.stored = Some(written);
     Ok(())
 }
 
@@ -376,13 +386,14 @@ fn tell(host: &Host, record: &Record<Alert>) -> Result<(), Error> {
 /// What the host says.
 pub fn settle(host: &Host, now: Time) -> Result<usize, Error> {
     let alerts = host.records::<Alert>(alert::COLLECTION);
-    let held = alerts
+    let held = host
+        .records::<Readable<Alert>>(alert::COLLECTION)
         .find()
         .equal("flapping", true)
         .limit(MOST_HELD)
         .page()?;
     let mut settled = 0;
-    for mut record in held.records {
+    for mut record in held.records.into_iter().filter_map(whole) {
         if !flapping::is_quiet(&record.body, now) {
             continue;
         }

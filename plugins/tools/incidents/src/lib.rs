@@ -26,6 +26,7 @@ mod keep;
 pub mod merge;
 mod notification;
 mod open;
+mod readable;
 mod settle;
 mod subscription;
 mod topology;

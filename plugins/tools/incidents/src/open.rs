@@ -1,8 +1,9 @@
 //! Reading open incidents.
 
+use crate::readable::Sketch;
 use chrono::TimeDelta;
 use incident_contract::Time;
-use incident_contract::incident::{COLLECTION, Incident, Status};
+use incident_contract::incident::{COLLECTION, Status};
 use mandate_sdk::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -24,10 +25,10 @@ pub fn find(
     host: &Host,
     limit: u32,
     narrow: &dyn Fn(
-        mandate_sdk::records::Find<'_, Incident>,
-    ) -> mandate_sdk::records::Find<'_, Incident>,
-) -> Result<Vec<Record<Incident>>, Error> {
-    let incidents = host.records::<Incident>(COLLECTION);
+        mandate_sdk::records::Find<'_, Sketch>,
+    ) -> mandate_sdk::records::Find<'_, Sketch>,
+) -> Result<Vec<Record<Sketch>>, Error> {
+    let incidents = host.records::<Sketch>(COLLECTION);
     let open = [Status::New, Status::Active, Status::Awaiting];
     let with = incidents.find().filter("status", Comparison::OneOf, open);
     let without = incidents.find().equal("status", Value::Null);
@@ -74,7 +75,7 @@ impl Caring {
 }
 
 fn read(host: &Host, id: &str) -> Result<Option<Option<Time>>, Error> {
-    match host.records::<Incident>(COLLECTION).get(id) {
+    match host.records::<Sketch>(COLLECTION).get(id) {
         Ok(record) if is_open(record.body.status) => Ok(Some(None)),
         Ok(record) => {
             let changed = incident_contract::time(record.updated_at);

@@ -4,6 +4,7 @@
 use crate::alert::short_digest;
 use crate::intake::Taken;
 use crate::notification::{cut, url};
+use crate::readable::{Readable, whole};
 use incident_contract::Time;
 use mandate_sdk::prelude::*;
 use serde_json::{Map, Value};
@@ -106,9 +107,10 @@ pub fn record(host: &Host, kind: &str, envelope: &Map<String, Value>) -> Result<
 /// What the host says.
 pub fn heard(host: &Host, topic: &str, taken: &mut Taken) -> Result<(), Error> {
     let id = id_of(&cut(topic, 300));
+    let known = host.records::<Readable<Subscription>>(COLLECTION).get(&id);
     let subscriptions = host.records::<Subscription>(COLLECTION);
-    match subscriptions.get(&id) {
-        Ok(record) if record.body.status != SubscriptionStatus::Confirmed => {
+    match known.map(whole) {
+        Ok(Some(record)) if record.body.status != SubscriptionStatus::Confirmed => {
             let confirm = |present: &mut Subscription| {
                 present.status = SubscriptionStatus::Confirmed;
             };

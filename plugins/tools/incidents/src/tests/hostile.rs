@@ -213,3 +213,41 @@ fn an_empty_payload_is_one() {
             .contains("left out 12")
     );
 }
+
+/// What the host's schemas let pass and no type takes: clients may write records.
+#[test]
+fn records_that_somebody_spoiled_stop_nothing() {
+    let fake = fake();
+    let one = alert("A", "cart", "high", 0);
+    send(&fake, 0, std::slice::from_ref(&one));
+    let id = fake.records::<Value>("alerts")[0].0.clone();
+    let host = fake.host();
+    let spoil = |collection: &str, id: &str, field: &str, with: Value| {
+        let change = |body: &mut Value| body[field] = with.clone();
+        host.records::<Value>(collection)
+            .change(id, change)
+            .unwrap();
+    };
+    spoil("alerts", &id, "flaps", json!(1e12));
+    spoil("alerts", &id, "flapping", json!(true));
+    spoil("alert_groups", "GRP-current", "claims", json!("all"));
+    let spoilt = json!({"title": "t", "affected_services": ["cart", 7], "symptom": {"service": "x", "at": "noon"}});
+    let broken = fake.put("incidents", None, &spoilt);
+    let taken = send(
+        &fake,
+        30,
+        &[
+            one,
+            alert("B", "cart", "high", 0),
+            alert("C", "mail", "high", 0),
+        ],
+    );
+    assert_eq!(
+        (outcomes(&taken), &taken["refused_count"]),
+        (vec!["new", "new", "new"], &json!(0))
+    );
+    assert_eq!(alerts(&fake).len(), 3, "the spoilt one was written anew");
+    let first = fake.records::<Value>("incidents")[0].0.clone();
+    assert_eq!(taken["taken"][1]["incident"], json!(first), "not {broken}");
+    assert_eq!(fake.call_json::<Settle>(&json!({})).unwrap()["settled"], 0);
+}
