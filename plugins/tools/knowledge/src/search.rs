@@ -7,6 +7,7 @@ use crate::words::{share, words};
 use incident_contract::FaultKind;
 use incident_contract::runbook::{COLLECTION, Runbook};
 use mandate_sdk::prelude::*;
+use mandate_sdk::serde_json::{Value, from_value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Runbooks that are looked at; more are no knowledge base that anybody keeps.
@@ -103,18 +104,19 @@ fn runbooks(
     limit: usize,
 ) -> Result<Vec<FoundRunbook>, Error> {
     let all = host
-        .records::<Runbook>(COLLECTION)
+        .records::<Value>(COLLECTION)
         .find()
         .limit(PAGE)
         .all(MOST_RUNBOOKS)?;
     let mut found: Vec<FoundRunbook> = all
         .into_iter()
         .filter_map(|record| {
-            let score = score(&record.body, wanted, own)?;
+            // Clients write runbooks too: one that somebody spoiled hides no other.
+            let runbook: Runbook = from_value(record.body).ok()?;
             Some(FoundRunbook {
                 id: record.id,
-                score,
-                runbook: record.body,
+                score: score(&runbook, wanted, own)?,
+                runbook,
             })
         })
         .collect();
@@ -163,14 +165,13 @@ fn lessons(
     limit: usize,
 ) -> Result<Vec<FoundLesson>, Error> {
     let mut found: BTreeMap<String, Lesson> = BTreeMap::new();
-    let lessons = host.records::<Lesson>(lesson::COLLECTION);
-    let mut add = |find: mandate_sdk::records::Find<'_, Lesson>| -> Result<(), Error> {
-        let page = find.limit(HITS).page()?;
-        found.extend(
-            page.records
-                .into_iter()
-                .map(|record| (record.id, record.body)),
-        );
+    let lessons = host.records::<Value>(lesson::COLLECTION);
+    let mut add = |find: mandate_sdk::records::Find<'_, Value>| -> Result<(), Error> {
+        for record in find.limit(HITS).page()?.records {
+            if let Ok(lesson) = from_value(record.body) {
+                found.insert(record.id, lesson);
+            }
+        }
         Ok(())
     };
     for word in own.iter().take(WORDS) {

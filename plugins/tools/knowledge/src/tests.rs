@@ -274,6 +274,24 @@ fn runbooks_can_be_added_and_bad_ones_are_refused_with_the_field() {
 }
 
 #[test]
+fn a_spoilt_record_hides_no_other() {
+    let fake = fake();
+    let spoilt =
+        json!({"title": "Ours", "text": "memory", "kinds": ["leak"], "steps": [{"tool": 7}]});
+    fake.put(COLLECTION, Some("RB-spoilt"), &spoilt);
+    fake.put(
+        "lessons",
+        Some("LSN-x"),
+        &json!({"title": "memory", "kind": "leak", "helped": "yes"}),
+    );
+    fake.call_json::<Learn>(&lesson("INC-1", "cart", true))
+        .unwrap();
+    let found = search(&fake, json!({"text": "memory", "kinds": ["leak"]}));
+    assert_eq!(ids(&found["runbooks"])[0], "RB-leak");
+    assert_eq!(ids(&found["lessons"]), ["LSN-INC-1"]);
+}
+
+#[test]
 fn without_the_grants_it_says_so() {
     let bare = FakeHost::denying();
     let denied = bare.call_json::<Search>(&json!({})).unwrap_err();
