@@ -220,6 +220,23 @@ notes = { collection = "notes" }"#,
                 .file(),
         )
         .await;
+    let hook = tool("hook", "internal")
+        .manifest("idempotent = true")
+        .manifest("[[webhook]]\npath = \"plain\"\ntool = \"it\"")
+        .manifest("[[webhook]]\npath = \"once\"\ntool = \"it\"\ndedupe = \"/id\"")
+        .manifest("[[webhook]]\npath = \"accepted\"\ntool = \"it\"\nreply = \"accepted\"")
+        .manifest("[[webhook]]\npath = \"signed\"\ntool = \"it\"\nhmac = { header = \"x-signature\", algorithm = \"sha256\", prefix = \"sha256=\", secret = \"secret\" }")
+        .manifest("[settings]\ntype = \"object\"\n[settings.properties.secret]\ntype = \"string\"");
+    admin
+        .install(
+            hook.input(json!({"type": "object", "required": ["text"]}))
+                .file(),
+        )
+        .await;
+    admin
+        .put("/api/v1/plugins/hook/settings", &json!({"secret": "s"}))
+        .await
+        .ok();
     let mut prepared = Prepared {
         files: files(),
         ..Prepared::default()

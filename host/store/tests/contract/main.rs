@@ -8,6 +8,7 @@
 )]
 
 mod commits;
+mod deliveries;
 mod durability;
 mod fixtures;
 mod journal;
@@ -64,6 +65,9 @@ contract! {
     commits::events_have_no_gap_with_many_writers,
     commits::events_are_filtered,
     commits::writes_of_one_commit_see_each_other,
+    deliveries::a_delivery_is_kept_once_and_ends_once,
+    deliveries::a_key_can_be_given_back,
+    deliveries::ended_deliveries_are_forgotten_after_a_day,
     others::principals_and_tokens,
     others::installations_have_generations,
     others::packages_and_triggers,
