@@ -129,7 +129,16 @@ pub struct Signal<'s> {
     pub merge: Merge,
 }
 
-/// Reads the golden signals of all components, or of one.
+/// Whose signals are read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scope {
+    /// Those of all components, in one question.
+    All,
+    /// Those of a few, one by one: where there are so many components that an answer about all would be too long.
+    Only(Vec<String>),
+}
+
+/// Reads the golden signals of components.
 ///
 /// # Errors
 /// What reading says.
@@ -137,7 +146,7 @@ pub fn read(
     source: &impl Source,
     settings: &Settings,
     frame: &Frame,
-    only: Option<&str>,
+    scope: &Scope,
 ) -> Result<Picture, Error> {
     let mean = |names, statistic| Signal {
         names,
@@ -161,18 +170,19 @@ pub fn read(
             *place(picture.components.entry(service).or_default()) = measured;
         }
     };
-    put(signal(source, settings, frame, only, latency)?, |golden| {
+    put(signal(source, settings, frame, scope, latency)?, |golden| {
         &mut golden.latency
     });
     if !settings.tail.is_empty() {
-        put(signal(source, settings, frame, only, tail)?, |golden| {
+        put(signal(source, settings, frame, scope, tail)?, |golden| {
             &mut golden.tail
         });
     }
-    put(signal(source, settings, frame, only, requests)?, |golden| {
-        &mut golden.requests
-    });
-    let mut failing = signal(source, settings, frame, only, availability)?;
+    put(
+        signal(source, settings, frame, scope, requests)?,
+        |golden| &mut golden.requests,
+    );
+    let mut failing = signal(source, settings, frame, scope, availability)?;
     for measured in failing.values_mut() {
         for row in measured.rows.iter_mut().flatten() {
             *row = (100.0 - *row).clamp(0.0, 100.0);
@@ -185,7 +195,7 @@ pub fn read(
     Ok(picture)
 }
 
-/// Reads one value of all components, or of one.
+/// Reads one value of components.
 ///
 /// # Errors
 /// What reading says.
@@ -193,7 +203,7 @@ pub fn signal(
     source: &impl Source,
     settings: &Settings,
     frame: &Frame,
-    only: Option<&str>,
+    scope: &Scope,
     signal: Signal<'_>,
 ) -> Result<BTreeMap<String, Measured>, Error> {
     let mut found: BTreeMap<String, Measured> = BTreeMap::new();
@@ -206,14 +216,18 @@ pub fn signal(
             if !signal.statistic.is_empty() {
                 query = query.label(&settings.statistic_label, signal.statistic);
             }
-            if let Some(service) = only {
-                query = query.label(&settings.service_label, service);
-            }
-            Ok(by_service(
-                source.metrics(&query)?,
-                &settings.service_label,
-                signal.merge,
-            ))
+            let series = match scope {
+                Scope::All => source.metrics(&query)?,
+                Scope::Only(services) => {
+                    let mut series = Vec::new();
+                    for service in services {
+                        let query = query.clone().label(&settings.service_label, service);
+                        series.extend(source.metrics(&query)?);
+                    }
+                    series
+                }
+            };
+            Ok(by_service(series, &settings.service_label, signal.merge))
         };
         let mut here: BTreeMap<String, Measured> = BTreeMap::new();
         for (service, points) in ask(frame.window, Aggregation::Mean, frame.row)? {
@@ -335,7 +349,7 @@ mod tests {
             let value = if tick % 2 == 0 { 1.0 } else { 3.0 };
             store.point("latency", "a", "Average", tick * 5 * SECOND, value);
         }
-        let picture = read(&store, &Settings::default(), &frame(), None).unwrap();
+        let picture = read(&store, &Settings::default(), &frame(), &Scope::All).unwrap();
         let latency = &picture.components["a"].latency;
         assert_eq!((latency.rows.len(), picture.points_per_row), (4, 3.0));
         assert!(
@@ -373,7 +387,7 @@ mod tests {
                 4.0,
             );
         }
-        let picture = read(&store, &Settings::default(), &frame(), None).unwrap();
+        let picture = read(&store, &Settings::default(), &frame(), &Scope::All).unwrap();
         let first = |service: &str| picture.components[service].requests.rows[0];
         assert_eq!(
             (first("a"), first("b"), first("c")),
@@ -392,7 +406,7 @@ mod tests {
             10 * MINUTE + 15 * SECOND,
             90.0,
         );
-        let picture = read(&store, &Settings::default(), &frame(), None).unwrap();
+        let picture = read(&store, &Settings::default(), &frame(), &Scope::All).unwrap();
         assert_eq!(
             picture.components["a"].failing.rows,
             [None, Some(10.0), None, None]

@@ -1,6 +1,6 @@
 //! How components are: `monitoring.health`. Missing data is never health.
 
-use crate::golden::{self, Frame, Golden, Measured};
+use crate::golden::{self, Frame, Golden, Measured, Scope};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::window;
@@ -117,7 +117,12 @@ pub fn judge_all(
             interval,
         };
         shown.get_or_insert((window, baseline));
-        let mut picture = golden::read(source, settings, &frame, Some(service))?;
+        let mut picture = golden::read(
+            source,
+            settings,
+            &frame,
+            &Scope::Only(vec![service.clone()]),
+        )?;
         let golden = picture.components.remove(service).unwrap_or_default();
         services.push(judge(service, &golden));
     }

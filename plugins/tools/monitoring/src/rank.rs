@@ -8,7 +8,7 @@ mod graph;
 mod rows;
 mod verdict;
 
-use crate::golden::{self, Frame, Picture};
+use crate::golden::{self, Frame, Picture, Scope};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::window;
@@ -31,6 +31,10 @@ const MOST_SUSPECTS: u32 = 100;
 const LOOKED_AT: usize = 6;
 /// Only those that are suspected as much.
 const WORTH_A_LOOK: f64 = 0.02;
+/// More components or calls are too many to ask about all at once, ...
+const MANY: usize = 1_000;
+/// ... and then so many are asked about one by one.
+const NEAREST: usize = 150;
 /// A percentage of failures is never known better than to this.
 const LEAST_FAILING: f64 = 0.2;
 /// A latency is never known better than to this share of itself.
@@ -85,7 +89,7 @@ pub fn rank(
         .into_iter()
         .map(|edge| (edge.caller, edge.callee))
         .collect();
-    let picture = golden::read(source, settings, &frame, None)?;
+    let (scope, picture) = picture(service, &edges, settings, source, &frame)?;
     let near = frame.near(arguments.symptom.at.map_or(now, micros));
     let graph = Graph::new(service, &edges, picture.components.keys().cloned());
     let Some((signal, rows)) = symptom(&picture, service, arguments.symptom.signal, &near) else {
@@ -107,7 +111,7 @@ pub fn rank(
         deviations,
     };
     let mut explanation = explain::explain(&case.graph, &case.deviations, case.signal);
-    let circumstances = look_closer(&case, &mut explanation, settings, source)?;
+    let circumstances = look_closer(&case, &mut explanation, settings, source, &scope)?;
     Ok(verdict::of(&case, &explanation, &circumstances, limit))
 }
 
@@ -138,6 +142,30 @@ fn frame(
         row: window::row(window, interval),
         interval,
     })
+}
+
+/// Reads everything at once where that is possible, else only what is at or below the symptom, the nearest first.
+fn picture(
+    service: &str,
+    edges: &[(String, String)],
+    settings: &Settings,
+    source: &impl Source,
+    frame: &Frame,
+) -> Result<(Scope, Picture), Error> {
+    let graph = Graph::new(service, edges, Vec::new());
+    if edges.len() <= MANY && graph.len() <= MANY {
+        match golden::read(source, settings, frame, &Scope::All) {
+            // The answer would be too long: others are measured that the topology does not know.
+            Err(Error::Invalid(_)) => {}
+            read => return Ok((Scope::All, read?)),
+        }
+    }
+    let below = graph.below(0);
+    let nearest = (0..graph.len()).filter(|of| below.contains_key(of));
+    let nearest = nearest.take(NEAREST).map(|of| graph.name(of).to_owned());
+    let scope = Scope::Only(nearest.collect());
+    let read = golden::read(source, settings, frame, &scope)?;
+    Ok((scope, read))
 }
 
 /// What is wrong with the symptom's component, and which rows show it. Where nobody said which signal, the clearer one.
@@ -179,6 +207,7 @@ fn look_closer(
     explanation: &mut Explanation,
     settings: &Settings,
     source: &impl Source,
+    scope: &Scope,
 ) -> Result<Vec<(usize, Circumstance)>, Error> {
     let mut first = verdict::order(&case.deviations, explanation);
     first.retain(|of| {
@@ -196,6 +225,7 @@ fn look_closer(
         &case.frame,
         &case.rows,
         case.picture.points_per_row,
+        scope,
     )?;
     let found: Vec<(usize, Circumstance)> = first.into_iter().zip(found).collect();
     let before: f64 = explanation.suspicion.iter().sum();

@@ -3,7 +3,7 @@
 
 use super::deviation::{Change, change};
 use super::rows::Rows;
-use crate::golden::{Frame, Merge, Signal, signal};
+use crate::golden::{Frame, Merge, Scope, Signal, signal};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::window::MINUTE;
@@ -77,7 +77,12 @@ pub fn of(
     frame: &Frame,
     rows: &Rows,
     points_per_row: f64,
+    scope: &Scope,
 ) -> Result<Vec<Circumstance>, Error> {
+    let scope = match scope {
+        Scope::All => Scope::All,
+        Scope::Only(_) => Scope::Only(suspects.iter().map(|&of| of.to_owned()).collect()),
+    };
     let mut found: BTreeMap<&str, Circumstance> = BTreeMap::new();
     for resource in &settings.resources {
         let names = [resource.clone()];
@@ -86,7 +91,7 @@ pub fn of(
             statistic: "",
             merge: Merge::Mean,
         };
-        let measured = signal(source, settings, frame, None, asked)?;
+        let measured = signal(source, settings, frame, &scope, asked)?;
         for suspect in suspects {
             let Some(measured) = measured.get(*suspect) else {
                 continue;

@@ -174,6 +174,7 @@ fn huge_graphs_end() {
             }
         }
     }
+    store.most_series.set(500);
     for n in 0..3_000 {
         for tick in 0..20 {
             let at = NOW - (20 - tick) * 60 * SECOND;
@@ -191,6 +192,32 @@ fn huge_graphs_end() {
     let ranking = ask(&store, "c0", None).unwrap();
     assert!(!ranking.suspects.is_empty() && ranking.suspects.len() <= 10);
     assert!(ranking.missing.len() <= 100);
+    let (steps, journal) = (store.steps.get(), store.journal.get());
+    assert!(
+        steps < 8_000 && journal < 8_000_000,
+        "{steps} steps, {journal} bytes"
+    );
+}
+
+#[test]
+fn what_is_too_much_at_once_is_asked_one_by_one() {
+    let shop = Shop {
+        interval: 5,
+        before: 720,
+        during: 12,
+        seed: 9,
+    };
+    let store = shop.store("ledger", Some(Trouble::Slow(0.4)));
+    store.most_series.set(3);
+    let at = Some(shop.onset());
+    let ranking = rank(
+        &arguments(ENTRY, at),
+        &Settings::default(),
+        &store,
+        shop.end(),
+    )
+    .unwrap();
+    assert_eq!(ranking.suspects[0].component, "ledger");
 }
 
 #[test]

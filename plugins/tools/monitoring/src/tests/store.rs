@@ -19,6 +19,8 @@ pub struct Store {
     lines: Vec<LogLine>,
     /// Bytes that the journal would keep of all answers.
     pub journal: Cell<usize>,
+    /// More series in one answer are refused; 0: any number.
+    pub most_series: Cell<usize>,
     /// How often was asked.
     pub steps: Cell<usize>,
 }
@@ -202,6 +204,12 @@ impl Source for Store {
                     points,
                 });
             }
+        }
+        let most = self.most_series.get();
+        if most > 0 && found.len() > most {
+            return Err(Error::invalid(
+                "metric: more series than one answer may have",
+            ));
         }
         self.answered(
             found
