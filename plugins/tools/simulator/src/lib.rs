@@ -15,16 +15,18 @@ mod model;
 
 mod advance;
 mod feed;
+mod generate;
 mod lifecycle;
 mod notify;
 mod operate;
 mod records;
 
 pub use advance::Advance;
+pub use generate::Generate;
 pub use lifecycle::{Start, Stop};
 pub use operate::{Apply, Inject, Look};
 
-mandate_sdk::tools!(Start, Stop, Look, Inject, Advance, Apply);
+mandate_sdk::tools!(Start, Stop, Look, Inject, Advance, Apply, Generate);
 
 #[cfg(test)]
 mod tests;

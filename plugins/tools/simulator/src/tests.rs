@@ -2,7 +2,7 @@
 
 use crate::model::environment::Environment;
 use crate::records::{ENVIRONMENTS, FAULTS, FaultRecord};
-use crate::{Advance, Apply, Inject, Look, Start, Stop};
+use crate::{Advance, Apply, Generate, Inject, Look, Start, Stop};
 use mandate_sdk::prelude::*;
 use mandate_sdk::schemars::schema_for;
 use mandate_sdk::serde_json::{self, Value, json};
@@ -352,4 +352,68 @@ fn there_are_never_too_many_faults() {
 fn without_telemetry_nothing_is_started() {
     let (fake, _) = (FakeHost::denying(), ());
     assert!(fake.call_json::<Start>(&json!({})).is_err());
+}
+
+#[test]
+fn test_data_says_that_nothing_is_wrong() {
+    let (fake, _) = host();
+    let created = Rc::new(RefCell::new(Vec::new()));
+    let notes = created.clone();
+    fake.tool("incidents.create", move |incident| {
+        let mut notes = notes.borrow_mut();
+        notes.push(incident);
+        match notes.len() {
+            n if n > 20 => Err(Error::failed("no more")),
+            n => Ok(json!({"id": format!("INC-{n:08}"), "status": "new"})),
+        }
+    });
+    let one = fake.call_json::<Generate>(&json!({"seed": 1})).unwrap();
+    assert_eq!(one["incidents"], json!(["INC-00000001"]));
+    let many = fake
+        .call_json::<Generate>(&json!({"seed": 1, "count": 25}))
+        .unwrap();
+    assert_eq!(many["incidents"].as_array().unwrap().len(), 19);
+    assert_eq!(many["problems"], json!(["no more"]));
+    let created = created.borrow();
+    assert_eq!(created[0]["title"], created[1]["title"], "the same seed");
+    for incident in created.iter() {
+        let said = incident["description"].as_str().unwrap();
+        assert!(said.contains("nothing is wrong"), "{said}");
+        assert_eq!(incident["detected_by"], "simulator (test data)");
+    }
+    assert!(faults(&fake).is_empty(), "and nothing is");
+    let refused = fake.call_json::<Generate>(&json!({"count": 101}));
+    assert!(refused.unwrap_err().to_string().contains("1 to 100"));
+}
+
+#[test]
+fn whatever_somebody_wrote_into_the_record_a_tick_ends() {
+    let (calm, _) = host();
+    start(&calm, &json!({"seed": 7}));
+    let body = mandate_sdk::serde_json::to_value(environment(&calm)).unwrap();
+    let spoilt: [(&str, Value); 8] = [
+        ("services", json!([])),
+        ("orders", json!(10_000)),
+        ("ticks", json!(u64::MAX)),
+        ("troubles", json!(u32::MAX)),
+        ("every_seconds", json!([4_000_000_000_u32, 0])),
+        ("last_tick", json!("9999-01-01T00:00:00Z")),
+        ("last_tick", json!("0001-01-01T00:00:00Z")),
+        ("next_trouble_at", json!("1970-01-01T00:00:00Z")),
+    ];
+    for (field, value) in spoilt {
+        let (fake, _) = host();
+        let mut body = body.clone();
+        body[field] = value;
+        body["trouble"] = json!(true);
+        let service = &mut body["services"];
+        if let Some(service) = service.get_mut(0) {
+            service["load"] = json!(1e300);
+            service["build"] = json!(u32::MAX);
+            service["recent"] = json!([[u32::MAX, u32::MAX, u32::MAX], [1, 1, 1]]);
+        }
+        fake.put(ENVIRONMENTS, Some("main"), &body);
+        let advanced = advance(&fake, NOW, 3);
+        assert!(advanced["ticks"].as_u64().unwrap() <= 12, "{field}");
+    }
 }

@@ -58,7 +58,10 @@ pub fn evaluate(
         };
         let [before, last] = running.recent;
         running.recent = [last, this];
-        let sum = |part: fn((u32, u32, u32)) -> u32| part(before) + part(last) + part(this);
+        let sum = |part: fn((u32, u32, u32)) -> u32| {
+            let all = part(before).saturating_add(part(last));
+            all.saturating_add(part(this))
+        };
         let all = (sum(|all| all.0), sum(|all| all.1), sum(|all| all.2));
         for rule in rules(service) {
             note(environment, service, *rule, now, &judge(*rule, all));
@@ -92,7 +95,7 @@ fn note(environment: &mut Environment, service: Service, rule: Rule, now: Time, 
             told_at: None,
         }),
         Some(alert) if saw.bad => {
-            alert.bad += 1;
+            alert.bad = alert.bad.saturating_add(1);
             alert.good = 0;
             alert.share = saw.share;
             if !alert.firing && alert.bad >= BAD_TICKS {
@@ -102,7 +105,7 @@ fn note(environment: &mut Environment, service: Service, rule: Rule, now: Time, 
         }
         Some(alert) if alert.firing => {
             alert.bad = 0;
-            alert.good += 1;
+            alert.good = alert.good.saturating_add(1);
             if alert.good >= GOOD_TICKS {
                 alert.firing = false;
                 alert.resolved_at = Some(now);

@@ -60,7 +60,7 @@ pub fn act(
     let mut undo = None;
     let (message, said) = match action {
         Action::Restart => {
-            running.restarts += 1;
+            running.restarts = running.restarts.saturating_add(1);
             let text = format!(
                 "restarted, {} replicas one after the other",
                 running.replicas
@@ -89,7 +89,7 @@ pub fn act(
             (format!("{name}: {text}"), text)
         }
         Action::RollBack if changed => {
-            running.build += 1;
+            running.build = running.build.saturating_add(1);
             undo = Some(format!("deploy the version of {name} from before again"));
             let text = "rolled back to the version and configuration before the last change";
             (format!("{name}: {text}"), text.to_owned())

@@ -45,17 +45,22 @@ pub struct Environment {
     #[serde(default)]
     pub troubles: u32,
     /// Orders of the last tick, whose messages are sent in the next.
+    #[schemars(range(max = 10_000))]
     pub orders: u32,
     /// How the services are.
+    #[schemars(length(max = 16))]
     pub services: Vec<Running>,
     /// What is wrong now.
     #[serde(default)]
+    #[schemars(length(max = 8))]
     pub faults: Vec<ActiveFault>,
     /// After-effects of actions.
     #[serde(default)]
+    #[schemars(length(max = 16))]
     pub echoes: Vec<Echo>,
     /// Alerts that are about to fire, fire, or ended a moment ago.
     #[serde(default)]
+    #[schemars(length(max = 100))]
     pub alerts: Vec<Alert>,
     /// Why alerts cannot be delivered, since they cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +78,7 @@ pub struct Running {
     /// Which.
     pub name: Service,
     /// How many replicas it has.
+    #[schemars(range(min = 1, max = 20))]
     pub replicas: u32,
     /// How often it was restarted.
     pub restarts: u32,
@@ -105,12 +111,14 @@ impl Running {
 #[schemars(crate = "mandate_sdk::schemars")]
 pub struct ActiveFault {
     /// Its id in `faults`.
+    #[schemars(length(max = 200))]
     pub id: String,
     /// What it is.
     pub form: Form,
     /// Where.
     pub service: Service,
     /// How bad; 1 is usual.
+    #[schemars(range(min = 0.5, max = 3.0))]
     pub strength: f64,
     /// Tells it from others of its form.
     pub nature: u32,

@@ -140,7 +140,7 @@ pub fn tick(environment: &mut Environment, fresh: &mut dyn FnMut() -> String) ->
 
 /// As [`tick`], for a tick that ends at a time of one's own: when history is made, there is more time between two.
 pub fn tick_to(environment: &mut Environment, at: Time, fresh: &mut dyn FnMut() -> String) -> Tick {
-    environment.ticks += 1;
+    environment.ticks = environment.ticks.saturating_add(1);
     let mut random = Random::new(u64::from(environment.seed), &[20, micros(at)]);
     environment.last_tick = at;
     environment.echoes.retain(|echo| echo.until > at);
@@ -225,7 +225,7 @@ fn begin_faults(
     let Some((form, service)) = choose(random, kind, None, &avoided) else {
         return Vec::new();
     };
-    environment.troubles += 1;
+    environment.troubles = environment.troubles.saturating_add(1);
     let begun = begin(environment, at, random, (form, service), 1.0, fresh());
     log.extend(lines::began(at, &begun, environment));
     vec![begun]
@@ -251,7 +251,7 @@ pub fn begin(
     if form.kind() == FaultKind::BadDeployment
         && let Some(running) = environment.service_mut(service)
     {
-        running.build += 1;
+        running.build = running.build.saturating_add(1);
     }
     environment.faults.push(fault.clone());
     environment.faults.truncate(MOST_FAULTS);
@@ -277,7 +277,7 @@ fn change_harmlessly(
         if let Some(service) = random.pick(&own)
             && let Some(running) = environment.service_mut(*service)
         {
-            running.build += 1;
+            running.build = running.build.saturating_add(1);
             log.push(lines::deployed(at, *service, &running.version()));
         }
     }
