@@ -131,7 +131,14 @@ fn rank(host: &Host, notebook: &mut Notebook, window: Option<Window>) -> String 
         notebook.watched.extend(suspect.path.iter().cloned());
     }
     notebook.watched.extend(ranking.missing.iter().cloned());
-    let told = told(&ranking);
+    let mut told = told(&ranking);
+    let in_vain = notebook.in_vain.iter().map(String::as_str);
+    if !notebook.in_vain.is_empty() {
+        told.push_str(&format!(
+            " What was done to {} did not help.",
+            names(in_vain)
+        ));
+    }
     let better = notebook
         .ranking
         .as_ref()

@@ -18,6 +18,9 @@ const AT_ONCE: TimeDelta = TimeDelta::seconds(60);
 /// What is said of evidence: the ranking uses the same words for what it found itself.
 const DEPLOYMENT: &str = "deployment";
 const CONFIGURATION: &str = "configuration";
+/// The label of what was done to a component, and what takes changes back.
+const ACTION: &str = "action";
+const ROLL_BACK: &str = "roll-back";
 const LOST: &str = "something that it depends on";
 const OWN_ERRORS: &str = "errors of its own";
 const COMPLAINTS: &str = "complaints of others";
@@ -191,8 +194,9 @@ pub fn kind(suspect: &Suspect, footprint: &Footprint, seen: Time) -> Option<Faul
         at_once.map(of),
         has(LOST).then_some(FaultKind::DependencyLoss),
         change.map(of),
-        has(CONFIGURATION).then_some(FaultKind::Configuration),
-        has(DEPLOYMENT).then_some(FaultKind::BadDeployment),
+        // The ranking saw a change, and nobody looked whether it was undone since.
+        (!footprint.saw_log && has(CONFIGURATION)).then_some(FaultKind::Configuration),
+        (!footprint.saw_log && has(DEPLOYMENT)).then_some(FaultKind::BadDeployment),
         has(Resource::Memory.metric()).then_some(FaultKind::Leak),
         at_the_limit(Resource::Saturation).then_some(FaultKind::Saturation),
         at_the_limit(Resource::Cpu).then_some(FaultKind::Cpu),
@@ -210,11 +214,21 @@ pub fn kind(suspect: &Suspect, footprint: &Footprint, seen: Time) -> Option<Faul
     })
 }
 
-/// The changes among log lines: those with the label `event`, oldest first.
+/// The changes among log lines that were not undone since: those with the label `event`, oldest first.
 pub fn changes(lines: &[Line], when: &Window) -> Vec<Change> {
+    let undone = lines
+        .iter()
+        .filter(|line| {
+            line.labels
+                .get(ACTION)
+                .is_some_and(|action| action == ROLL_BACK)
+        })
+        .map(|line| line.time)
+        .max();
     let mut found: Vec<Change> = lines
         .iter()
         .filter(|line| line.time >= when.start && line.time < when.end)
+        .filter(|line| undone.is_none_or(|undone| line.time > undone))
         .filter_map(|line| {
             let configuration = match line.labels.get("event")?.as_str() {
                 DEPLOYMENT => false,

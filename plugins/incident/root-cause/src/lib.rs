@@ -77,6 +77,7 @@ impl Agent for RootCause {
             return Ok(Report::new(cause, summary).with_quality(0.0));
         };
         let mut notebook = Notebook::new(symptom, record.body.baseline, settings.enough_confidence);
+        notebook.learn_from(&record.body);
         let mut steps = Vec::new();
         let chooser = search(
             host,

@@ -2,7 +2,7 @@
 
 use crate::footprint::{Footprint, is_confirmed};
 use crate::weigh;
-use incident_contract::incident::Symptom;
+use incident_contract::incident::{Incident, StepStatus, Symptom, Verdict};
 use incident_contract::ranking::{Ranking, Suspect};
 use incident_contract::{Time, Window};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,8 @@ pub struct Notebook {
     pub baseline: Option<Window>,
     /// The confidence that suffices.
     pub enough: f64,
+    /// The components to which something was done that did not help.
+    pub in_vain: BTreeSet<String>,
     /// The best ranking so far, as it was told.
     pub ranking: Option<Ranking>,
     /// The rankings that were asked for.
@@ -50,6 +52,7 @@ impl Notebook {
             symptom,
             baseline,
             enough,
+            in_vain: BTreeSet::new(),
             ranking: None,
             rankings: 0,
             waits: 0,
@@ -87,7 +90,7 @@ impl Notebook {
             .ranking
             .as_ref()
             .map(|ranking| ranking.suspects.as_slice());
-        weigh::weigh(ranked.unwrap_or_default(), &self.footprints)
+        weigh::weigh(ranked.unwrap_or_default(), &self.footprints, &self.in_vain)
     }
 
     /// The names of the first suspects.
@@ -120,6 +123,24 @@ impl Notebook {
         };
         let second = suspects.get(1).map_or(0.0, |second| second.confidence);
         first.confidence >= self.enough && first.confidence >= APART * second && is_confirmed(first)
+    }
+
+    /// Notes to which components something was done that did not help, as the incident's record tells.
+    pub fn learn_from(&mut self, incident: &Incident) {
+        let verdict = incident
+            .verification
+            .as_ref()
+            .map(|verification| verification.verdict);
+        if verdict != Some(Verdict::NotResolved) {
+            return;
+        }
+        let steps = incident
+            .remediation
+            .iter()
+            .flat_map(|remediation| &remediation.steps);
+        let done = steps.filter(|step| step.status == StepStatus::Done);
+        let named = done.filter_map(|step| step.arguments.get("service")?.as_str());
+        self.in_vain.extend(named.map(str::to_owned));
     }
 
     /// Where the search stands, in one line.

@@ -365,6 +365,54 @@ fn complaints_point_at_whom_they_name() {
 }
 
 #[test]
+fn what_was_undone_since_is_no_reason() {
+    let scene = Scene::usual();
+    let event = json!({"event": "deployment", "version": "9"});
+    scene.log(
+        "db",
+        vec![
+            log("2026-03-01T11:59:20Z", "info", "deployed version 9", event),
+            log(
+                "2026-03-01T11:59:40Z",
+                "info",
+                "rolled back",
+                json!({"action": "roll-back"}),
+            ),
+        ],
+    );
+    let cause = scene.run();
+    assert_eq!(cause.kind, Some(FaultKind::Latency));
+    assert!(!cause.summary.contains("version"), "{}", cause.summary);
+}
+
+#[test]
+fn what_did_not_help_speaks_against_the_component() {
+    let scene = Scene::ranked(true, &[("cart", 0.5), ("db", 0.35)]);
+    assert_eq!(first(&scene.run()), "cart");
+    let step = |status: &str| {
+        json!({"tool": "actions.restart", "arguments": {"service": "cart"}, "why": "x", "cost_micro_usd": 0,
+            "risk": "low", "undo": "x", "status": status})
+    };
+    let with = |status: &str, verdict: &str| {
+        let scene = Scene::ranked(true, &[("cart", 0.5), ("db", 0.35)]);
+        let incident = json!({"title": "x", "symptom": {"service": "web", "at": ONSET},
+            "remediation": {"runbooks": [], "steps": [step(status)], "summary": "x"},
+            "verification": {"verdict": verdict, "checks": [], "at": ONSET}});
+        scene.fake.put("incidents", Some("INC-2"), &incident);
+        let task = Task::new(Input {
+            incident: Some("INC-2".into()),
+        });
+        let cause = scene.fake.run::<RootCause>(task).unwrap().output;
+        (first(&cause).to_owned(), cause.steps[0].observation.clone())
+    };
+    let (component, told) = with("done", "not_resolved");
+    assert_eq!(component, "db");
+    assert!(told.contains("done to `cart` did not help"), "{told}");
+    assert_eq!(with("failed", "not_resolved").0, "cart", "nothing was done");
+    assert_eq!(with("done", "inconclusive").0, "cart", "nobody knows");
+}
+
+#[test]
 fn not_found_is_an_answer() {
     let scene = Scene::ranked(false, &[("db", 0.1)]);
     let cause = scene.run();

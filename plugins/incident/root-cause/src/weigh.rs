@@ -3,15 +3,22 @@
 
 use crate::footprint::Footprint;
 use incident_contract::ranking::Suspect;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Together they move a suspect by no more than this: who is far behind stays behind.
 const MOST: f64 = 2.5;
 /// A component that complains of others and of nothing else is rather hurt than the cause.
 const COMPLAINS_OF_OTHERS: f64 = 0.8;
+/// What was done to it did not help: it is somebody else, or needs something else.
+const IN_VAIN: f64 = 0.5;
 
 /// The suspects by likelihood, with what was found as evidence. The sum of the confidences stays.
-pub fn weigh(suspects: &[Suspect], footprints: &BTreeMap<String, Footprint>) -> Vec<Suspect> {
+/// `in_vain` are the components to which something was done that did not help.
+pub fn weigh(
+    suspects: &[Suspect],
+    footprints: &BTreeMap<String, Footprint>,
+    in_vain: &BTreeSet<String>,
+) -> Vec<Suspect> {
     let mut weighed = suspects.to_vec();
     for suspect in &mut weighed {
         suspect.confidence = sane(suspect.confidence);
@@ -20,6 +27,9 @@ pub fn weigh(suspects: &[Suspect], footprints: &BTreeMap<String, Footprint>) -> 
     for suspect in &mut weighed {
         if let Some(footprint) = footprints.get(&suspect.component) {
             add(suspect, footprint);
+        }
+        if in_vain.contains(&suspect.component) {
+            suspect.confidence *= IN_VAIN;
         }
     }
     let after: f64 = weighed.iter().map(|suspect| suspect.confidence).sum();
