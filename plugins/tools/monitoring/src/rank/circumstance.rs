@@ -7,7 +7,7 @@ use crate::golden::{Frame, Merge, Scope, Signal, signal};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::window::MINUTE;
-use mandate_sdk::telemetry::{LogQuery, Range, Severity};
+use mandate_sdk::telemetry::{Label, LogQuery, Range, Severity};
 use mandate_sdk::{Error, Timestamp};
 use std::collections::BTreeMap;
 
@@ -18,6 +18,9 @@ const CHANGED_BEFORE: u64 = 10 * MINUTE;
 /// The label that marks changes, and what it says.
 const EVENT: &str = "event";
 const CHANGES: [&str; 2] = ["deployment", "configuration"];
+/// The label that marks what was done to a component, and what takes changes back.
+const ACTION: &str = "action";
+const UNDOES: &str = "roll-back";
 /// A resource is busy so many standard deviations and so much of its usual above that.
 const BUSY_SCORE: f64 = 4.0;
 const BUSY_SHARE: f64 = 0.2;
@@ -145,7 +148,19 @@ fn changed(
         },
         limit: MOST_LINES,
     })?;
-    let changes = lines.into_iter().filter_map(|line| {
+    // What was taken back before it began is not there any more.
+    let undone = lines
+        .iter()
+        .filter(|line| {
+            let is = |label: &Label| label.name == ACTION && label.value == UNDOES;
+            line.time < onset && line.labels.iter().any(is)
+        })
+        .map(|line| line.time)
+        .max();
+    let standing = lines
+        .into_iter()
+        .filter(|line| undone.is_none_or(|undone| line.time > undone));
+    let changes = standing.filter_map(|line| {
         let event = line.labels.iter().find(|label| label.name == EVENT)?;
         CHANGES.contains(&event.value.as_str()).then(|| Changed {
             kind: event.value.clone(),

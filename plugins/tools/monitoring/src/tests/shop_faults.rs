@@ -240,6 +240,32 @@ fn circumstances_are_told_and_weigh() {
 }
 
 #[test]
+fn a_change_that_was_undone_since_does_not_accuse() {
+    let [shop, _] = shops();
+    let mut store = shop.store("ledger", Some(Trouble::Slow(0.2)));
+    let line = |store: &mut _, seconds: u64, label: (&str, &str)| {
+        let at = shop.onset() - seconds * SECOND;
+        Store::line(store, "payments", at, Severity::Info, "changed", &[label]);
+    };
+    let accused = |store: &_| {
+        let ranking = ask(&shop, store, ENTRY, Some(Signal::Latency));
+        let evidence = ranking
+            .suspects
+            .into_iter()
+            .flat_map(|suspect| suspect.evidence);
+        evidence
+            .filter(|evidence| evidence.what == "deployment")
+            .count()
+    };
+    line(&mut store, 200, ("event", "deployment"));
+    assert_eq!(accused(&store), 1);
+    line(&mut store, 150, ("action", "roll-back"));
+    assert_eq!(accused(&store), 0);
+    line(&mut store, 100, ("event", "deployment"));
+    assert_eq!(accused(&store), 1, "it came again");
+}
+
+#[test]
 fn a_new_callee_speaks_about_its_caller() {
     let [shop, _] = shops();
     let mut store = shop.store("payments", Some(Trouble::Failing(0.3)));
