@@ -13,6 +13,7 @@ mod memory;
 mod report;
 mod startup;
 mod tasks;
+mod telemetry;
 
 use anyhow::{Context, bail};
 use report::Measure;
@@ -42,6 +43,17 @@ const BENCHES: &[Bench] = &[
     bench("invoke_fresh_64", invoke::many, "ratio ≤ 1.25"),
     bench("task_throughput", tasks::throughput, "value ≥ 1000"),
     bench("task_get", tasks::get, "ratio ≥ 0.7"),
+    bench(
+        "telemetry_ingest",
+        telemetry::ingest_lines,
+        "value ≥ 100000",
+    ),
+    bench(
+        "telemetry_ingest_otlp",
+        telemetry::ingest_otlp,
+        "value ≥ 100000",
+    ),
+    bench("telemetry_query", telemetry::query, ""),
     bench("ws_fanout", fanout::run, ""),
     bench("incident_flow", incident::flow, ""),
     bench("memory_running_100", memory::run, ""),

@@ -103,6 +103,12 @@ pub enum Do {
     Embed(String),
     ReadTopology,
     WriteTopology,
+    /// Asks for the mean of a metric over a range, times in microseconds since 1970.
+    ReadMetrics {
+        metric: String,
+        start: u64,
+        end: u64,
+    },
     /// So many times.
     Repeat(u32, Box<Do>),
     /// Answers `unavailable` unless this is at least the n-th execution of the task.

@@ -18,22 +18,23 @@ pub struct Telemetry<'h> {
 
 #[allow(clippy::missing_errors_doc)] // the same for all: denied, invalid, unavailable
 impl Telemetry<'_> {
-    /// The series of a metric in a range.
+    /// The series of a metric that have points in a range. The time of a bucket is its start; a bucket
+    /// without points is absent.
     pub fn metrics(&self, query: &MetricQuery) -> Result<Vec<Series>, Error> {
         self.port.metrics(query)
     }
 
-    /// Log lines, in the order of their time.
+    /// The newest log lines, in the order of their time.
     pub fn logs(&self, query: &LogQuery) -> Result<Vec<LogLine>, Error> {
         self.port.logs(query)
     }
 
-    /// Spans, in the order of their start.
+    /// The newest spans, in the order of their start.
     pub fn spans(&self, query: &SpanQuery) -> Result<Vec<Span>, Error> {
         self.port.spans(query)
     }
 
-    /// Which service depends on which.
+    /// Which service depends on which: as it was given, and as spans have shown.
     pub fn topology(&self) -> Result<Vec<Edge>, Error> {
         self.port.topology()
     }
@@ -53,7 +54,7 @@ impl Telemetry<'_> {
         self.port.ingest_spans(spans)
     }
 
-    /// Replaces the topology.
+    /// Replaces the given topology.
     pub fn ingest_topology(&self, edges: &[Edge]) -> Result<(), Error> {
         self.port.ingest_topology(edges)
     }

@@ -230,6 +230,15 @@ impl Code {
                 let arguments = "(i32.const 0) (i32.const 0)";
                 self.ask("mandate:telemetry/ingest", "topology", "i32 i32", arguments);
             }
+            Do::ReadMetrics { metric, start, end } => {
+                let metric = self.text(metric.as_str());
+                // No labels, the aggregation `mean`, one bucket.
+                let arguments = format!(
+                    "{metric} (i32.const 0) (i32.const 0) (i64.const {start}) (i64.const {end}) (i32.const 1) (f64.const 0) (i64.const 0)"
+                );
+                let params = "i32 i32 i32 i32 i64 i64 i32 f64 i64";
+                self.ask("mandate:telemetry/query", "metrics", params, &arguments);
+            }
             Do::Repeat(times, what) => self.repeat(*times, what),
             Do::UnavailableBefore(attempt) => {
                 let reason = self.text("not yet");

@@ -6,7 +6,8 @@ use mandate_policy::{Refusal, TelemetryAccess};
 use mandate_runtime::bindings::telemetry::{data, ingest, query};
 use mandate_runtime::bindings::types::types::Error;
 use mandate_types::{Effects, TenantId};
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
 /// Where telemetry is kept. Answers are for one tenant.
 #[async_trait::async_trait]
@@ -17,13 +18,13 @@ pub trait Telemetry: Send + Sync {
         tenant: &TenantId,
         query: query::MetricQuery,
     ) -> Result<Vec<data::Series>, Error>;
-    /// Log lines, newest first.
+    /// The newest log lines, in the order of their time.
     async fn logs(
         &self,
         tenant: &TenantId,
         query: query::LogQuery,
     ) -> Result<Vec<data::LogLine>, Error>;
-    /// Spans, newest first.
+    /// The newest spans, in the order of their start.
     async fn spans(
         &self,
         tenant: &TenantId,
@@ -80,12 +81,135 @@ impl Telemetry for NoTelemetry {
     }
 }
 
+/// Arguments as they are journalled: with the contract's words for cases, not this language's names
+/// for them.
+struct InWords<'a, T>(&'a T);
+
+/// The contract's word for a case.
+fn word(severity: data::Severity) -> &'static str {
+    match severity {
+        data::Severity::Debug => "debug",
+        data::Severity::Info => "info",
+        data::Severity::Warning => "warning",
+        data::Severity::Error => "error",
+        data::Severity::Fatal => "fatal",
+    }
+}
+
+impl Serialize for InWords<'_, query::MetricQuery> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        enum Aggregation {
+            Raw,
+            Mean,
+            Minimum,
+            Maximum,
+            Sum,
+            Count,
+            Rate,
+            Quantile(f64),
+        }
+        let aggregation = match self.0.aggregation {
+            data::Aggregation::Raw => Aggregation::Raw,
+            data::Aggregation::Mean => Aggregation::Mean,
+            data::Aggregation::Minimum => Aggregation::Minimum,
+            data::Aggregation::Maximum => Aggregation::Maximum,
+            data::Aggregation::Sum => Aggregation::Sum,
+            data::Aggregation::Count => Aggregation::Count,
+            data::Aggregation::Rate => Aggregation::Rate,
+            data::Aggregation::Quantile(q) => Aggregation::Quantile(q),
+        };
+        let query::MetricQuery {
+            metric,
+            labels,
+            range,
+            aggregation: _,
+            step_ms,
+        } = self.0;
+        let mut fields = serializer.serialize_struct("MetricQuery", 5)?;
+        fields.serialize_field("metric", metric)?;
+        fields.serialize_field("labels", labels)?;
+        fields.serialize_field("range", range)?;
+        fields.serialize_field("aggregation", &aggregation)?;
+        fields.serialize_field("step_ms", step_ms)?;
+        fields.end()
+    }
+}
+
+impl Serialize for InWords<'_, query::LogQuery> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let query::LogQuery {
+            service,
+            at_least,
+            text,
+            range,
+            limit,
+        } = self.0;
+        let mut fields = serializer.serialize_struct("LogQuery", 5)?;
+        fields.serialize_field("service", service)?;
+        fields.serialize_field("at_least", &at_least.map(word))?;
+        fields.serialize_field("text", text)?;
+        fields.serialize_field("range", range)?;
+        fields.serialize_field("limit", limit)?;
+        fields.end()
+    }
+}
+
+impl Serialize for InWords<'_, data::LogLine> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let data::LogLine {
+            time,
+            service,
+            severity,
+            message,
+            labels,
+        } = self.0;
+        let mut fields = serializer.serialize_struct("LogLine", 5)?;
+        fields.serialize_field("time", time)?;
+        fields.serialize_field("service", service)?;
+        fields.serialize_field("severity", word(*severity))?;
+        fields.serialize_field("message", message)?;
+        fields.serialize_field("labels", labels)?;
+        fields.end()
+    }
+}
+
+impl Serialize for InWords<'_, Vec<data::LogLine>> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(InWords))
+    }
+}
+
+/// Arguments without cases.
+macro_rules! as_they_are {
+    ($($type:ty),+) => {$(
+        impl Serialize for InWords<'_, $type> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.0.serialize(serializer)
+            }
+        }
+    )+};
+}
+
+as_they_are!(
+    query::SpanQuery,
+    Vec<data::Series>,
+    Vec<data::Span>,
+    Vec<data::Edge>
+);
+
 /// One call: its type, its function, its access and the port's method.
 macro_rules! call {
     ($name:ident, $interface:literal, $function:literal, $access:ident, $effects:ident,
      $arguments:ty => $answer:ty, $method:ident) => {
-        #[derive(Serialize)]
         struct $name($arguments);
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                InWords(&self.0).serialize(serializer)
+            }
+        }
 
         impl Capability for $name {
             const INTERFACE: &'static str = $interface;
@@ -187,5 +311,51 @@ impl ingest::Host for Guest {
 
     async fn topology(&mut self, edges: Vec<data::Edge>) -> Told<Result<(), Error>> {
         self.step(SetTopology(edges)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn arguments_are_journalled_in_the_words_of_the_contract() {
+        let range = data::Range { start: 1, end: 2 };
+        let mut metrics = query::MetricQuery {
+            metric: "cpu".into(),
+            labels: Vec::new(),
+            range,
+            aggregation: data::Aggregation::Quantile(0.5),
+            step_ms: 7,
+        };
+        let said = serde_json::to_value(Metrics(metrics.clone())).unwrap();
+        let range_said = json!({"start": 1, "end": 2});
+        assert_eq!(
+            said,
+            json!({"metric": "cpu", "labels": [], "range": range_said,
+                "aggregation": {"quantile": 0.5}, "step_ms": 7})
+        );
+        metrics.aggregation = data::Aggregation::Raw;
+        let said = serde_json::to_value(Metrics(metrics)).unwrap();
+        assert_eq!(said["aggregation"], "raw");
+        let logs = query::LogQuery {
+            service: None,
+            at_least: Some(data::Severity::Warning),
+            text: None,
+            range,
+            limit: 5,
+        };
+        let said = serde_json::to_value(Logs(logs)).unwrap();
+        assert_eq!(said["at_least"], "warning");
+        let line = data::LogLine {
+            time: 1,
+            service: "a".into(),
+            severity: data::Severity::Fatal,
+            message: "m".into(),
+            labels: Vec::new(),
+        };
+        let said = serde_json::to_value(AddLogs(vec![line])).unwrap();
+        assert_eq!(said[0]["severity"], "fatal");
     }
 }

@@ -1,6 +1,7 @@
 //! Which series: metric and sorted labels in one piece of memory, because there are very many.
 
 use mandate_types::Timestamp;
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -56,12 +57,25 @@ pub fn check_text(what: &str, text: &str, least: usize, most: usize) -> Result<(
 }
 
 /// A metric with its labels, these sorted by name: length and bytes of each, one after the other.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Key(Arc<[u8]>);
 
 impl std::borrow::Borrow<[u8]> for Key {
     fn borrow(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // By what the texts say, not by how long they are.
+        self.texts().cmp(other.texts())
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -226,6 +240,8 @@ mod tests {
         let one = Key::new("m", &mut [("ab", "c")]).unwrap();
         assert_ne!(one, Key::new("m", &mut [("a", "bc")]).unwrap());
         assert_ne!(one, Key::new("ma", &mut [("b", "c")]).unwrap());
+        let of = |value| Key::new("m", &mut [("a", value)]).unwrap();
+        assert!(of("Average") < of("p50") && of("") < of("Average"));
     }
 
     #[test]

@@ -46,7 +46,9 @@ pub struct Taken {
 impl Intake {
     /// Over this store.
     pub fn new(series: SharedSeries, config: TelemetryConfig) -> Self {
-        let most = config.work_limit.max(config.inflated_limit) / UNIT;
+        // The largest body must fit when there is no other.
+        let largest = config.inflated_limit.saturating_add(config.body_limit);
+        let most = config.work_limit.max(largest).div_ceil(UNIT);
         let room = Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
             series,
