@@ -14,7 +14,7 @@ use mandate_tests::host::Options;
 use mandate_tests::ws::Socket;
 use mandate_tests::{Client, Do, Host, agent};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The longest that an incident may be worked on here.
@@ -56,6 +56,24 @@ async fn calls(desk: &Desk, incident: &str) -> Vec<String> {
         }
     }
     calls
+}
+
+/// The interfaces of what the agents tried about an incident and may not do.
+async fn refused(desk: &Desk, incident: &str) -> BTreeSet<String> {
+    let path = format!("tasks?kind=incident&subject=incidents/{incident}");
+    let mut refused = BTreeSet::new();
+    for task in desk.items(&path).await.unwrap() {
+        let path = format!(
+            "/api/v1/executions/{}/steps?",
+            task["execution"].as_str().unwrap()
+        );
+        for step in desk.client().all(&path).await {
+            if step["refused"] == true {
+                refused.insert(step["interface"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    refused
 }
 
 /// Takes a capability, or a part of one, away from a plugin.
@@ -168,10 +186,11 @@ async fn no_model_is_needed() {
     }
     let trial = simulated::trial(&desk, &plan()).await;
     assert!(trial.resolved() && trial.rank() == Some(1), "{trial}");
-    assert_eq!(
-        incident(&desk, &trial).await["body"]["cause"]["author"],
-        "rules"
-    );
+    let record = incident(&desk, &trial).await;
+    assert_eq!(record["body"]["cause"]["author"], "rules");
+    let refused = refused(&desk, record["id"].as_str().unwrap()).await;
+    let models = BTreeSet::from(["mandate:llm/llm".to_owned()]);
+    assert_eq!(refused, models, "they asked, and nothing else was refused");
 }
 
 #[tokio::test]
@@ -192,6 +211,8 @@ async fn what_may_not_be_done_is_left_to_a_human() {
     assert!(body["escalation"]["to"].is_string(), "{body}");
     assert_eq!(trial.rank(), Some(1), "{trial}");
     assert_eq!(trial.cleared_by, None, "{trial}");
+    let refused = refused(&desk, record["id"].as_str().unwrap()).await;
+    assert!(refused.contains("mandate:invoke/invoke"), "{refused:?}");
     let calls = calls(&desk, record["id"].as_str().unwrap()).await;
     assert!(
         !calls.iter().any(|call| call == "simulator.apply"),
