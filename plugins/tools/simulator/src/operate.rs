@@ -7,7 +7,7 @@ use crate::model::faults::{KINDS, choose, possible};
 use crate::model::lines;
 use crate::model::random::Random;
 use crate::model::services::Service;
-use crate::model::tick::begin;
+use crate::model::tick::{begin, some_strength};
 use crate::records::{self, MAIN, clear_fault, environments, write_fault};
 use incident_contract::{FaultKind, Time, time};
 use mandate_sdk::prelude::*;
@@ -63,7 +63,7 @@ pub struct InjectArguments {
     pub service: Option<String>,
     /// The same seed makes the same choice.
     pub seed: Option<u32>,
-    /// How bad, 0.5–3; 1 otherwise.
+    /// How bad, 0.5–3, 1 is usual; chosen from 0.7 to 1.5 if not said.
     #[schemars(range(min = 0.5, max = 3.0))]
     pub strength: Option<f64>,
 }
@@ -95,8 +95,9 @@ impl Tool for Inject {
     type Result = Injected;
 
     fn call(arguments: InjectArguments, _: &Context, host: &Host) -> Result<Injected, Error> {
-        let strength = arguments.strength.unwrap_or(1.0);
-        if !(0.5..=3.0).contains(&strength) {
+        if let Some(strength) = arguments.strength
+            && !(0.5..=3.0).contains(&strength)
+        {
             return Err(Error::invalid(format!(
                 "strength: expected 0.5 to 3, not {strength}"
             )));
@@ -119,6 +120,8 @@ impl Tool for Inject {
             let faulty = environment.faulty();
             let chosen = choose(&mut random, arguments.kind, service, &faulty);
             let chosen = chosen.ok_or_else(|| impossible(arguments.kind, service))?;
+            let strength = arguments.strength;
+            let strength = strength.unwrap_or_else(|| some_strength(&mut random));
             let fault = begin(environment, now, &mut random, chosen, strength, id.clone());
             let said = lines::began(now, &fault, environment);
             Ok((fault, said))

@@ -226,9 +226,15 @@ fn begin_faults(
         return Vec::new();
     };
     environment.troubles = environment.troubles.saturating_add(1);
-    let begun = begin(environment, at, random, (form, service), 1.0, fresh());
+    let strength = some_strength(random);
+    let begun = begin(environment, at, random, (form, service), strength, fresh());
     log.extend(lines::began(at, &begun, environment));
     vec![begun]
+}
+
+/// How bad a fault is when nobody says it: some are harder to see than others.
+pub fn some_strength(random: &mut Random) -> f64 {
+    (random.between(0.7, 1.5) * 100.0).round() / 100.0
 }
 
 /// Lets a fault begin. The caller has checked that it fits and that there is room.
