@@ -18,7 +18,7 @@ const HALF_AT: f64 = 1.0;
 /// Fewer requests than these are too few to miss some.
 const LEAST_TRAFFIC: f64 = 5.0;
 /// A smaller share of lost requests is fluctuation.
-const LEAST_LOST: f64 = 0.1;
+const LEAST_LOST: f64 = 0.05;
 
 /// How a value changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
