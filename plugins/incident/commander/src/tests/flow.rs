@@ -176,6 +176,12 @@ fn what_ended_by_itself_is_verified_and_not_acted_upon() {
     firing.alerts(&["resolved", "firing"]);
     assert_eq!(firing.run().steps.len(), 1);
 
+    let flapping = Scene::new();
+    let held = json!({"status": "resolved", "flapping": true});
+    flapping.fake.put("alerts", Some("ALT-9"), &held);
+    flapping.change(|incident| incident.alerts = vec!["ALT-9".into()]);
+    assert_eq!(flapping.run().steps.len(), 1);
+
     let silent = Scene::new();
     silent.alerts(&["resolved"]);
     silent.health(&["no_data", "no_data", "no_data"]);
