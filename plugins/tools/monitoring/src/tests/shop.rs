@@ -48,6 +48,8 @@ pub enum Trouble {
     Failing(f64),
     /// So many times as many requests come in, from nobody that is known, and it gets slow.
     Flooded(f64),
+    /// So many times as many requests come in at the entry, and it gets slow.
+    Surge(f64),
     /// It does not answer: no requests reach it, and there is no data.
     Gone,
 }
@@ -126,8 +128,10 @@ impl Shop {
             BTreeMap::from([(ENTRY, 40.0 * self.interval as f64 * rhythm)]);
         for (component, _) in COMPONENTS {
             let mut own = requests.get(component).copied().unwrap_or(0.0) * noise.around(0.03);
-            if let (true, Some(Trouble::Flooded(times))) = (component == broken, trouble) {
-                own *= times;
+            match trouble {
+                Some(Trouble::Flooded(times)) if component == broken => own *= times,
+                Some(Trouble::Surge(times)) if component == ENTRY => own *= times,
+                _ => {}
             }
             requests.insert(component, own);
             for (_, callee, share) in CALLS
@@ -146,7 +150,7 @@ impl Shop {
             match here {
                 Some(Trouble::Slow(more)) => takes += more,
                 Some(Trouble::Failing(share)) => works -= share,
-                Some(Trouble::Flooded(times)) => takes *= 2.0 * times,
+                Some(Trouble::Flooded(times) | Trouble::Surge(times)) => takes *= 2.0 * times,
                 Some(Trouble::Gone) => works = 0.0,
                 None => {}
             }

@@ -113,6 +113,27 @@ fn too_many_requests_are_blamed_on_where_they_come_in() {
 }
 
 #[test]
+fn a_flood_at_the_entry_is_no_fault_of_who_drowns_in_it() {
+    for shop in shops() {
+        let store = shop.store("db", Some(Trouble::Surge(3.0)));
+        let ranking = ask(&shop, &store, ENTRY, Some(Signal::Latency));
+        assert_eq!(names(&ranking).first(), Some(&ENTRY), "{ranking:#?}");
+        assert!(names(&ranking).iter().take(3).any(|name| *name == "db"));
+        assert!(
+            ranking.reason.contains("times as many requests"),
+            "{}",
+            ranking.reason
+        );
+        let texts = ranking.suspects[0].evidence.iter();
+        assert!(
+            texts
+                .clone()
+                .any(|evidence| evidence.text.contains("`db` suffers"))
+        );
+    }
+}
+
+#[test]
 fn what_is_gone_is_missing_and_among_the_first() {
     for shop in shops() {
         for component in ["payments", "ledger", "cache"] {
