@@ -40,12 +40,24 @@ struct Advanced {
     problems: Vec<String>,
 }
 
+impl Advanced {
+    fn without_simulator(why: &Error) -> Self {
+        Self {
+            state: "not_installed".to_owned(),
+            ticks: 0,
+            alerts_firing: 0,
+            problems: vec![why.to_string()],
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Output {
     /// Always true: nothing of the environment exists.
     pub simulated: bool,
-    /// How the environment is: `absent`, `stopped`, `running`, `early`, `taken`; `started` if it was started now.
+    /// How the environment is: `absent`, `stopped`, `running`, `early`, `taken`; `started` if it was started now;
+    /// `not_installed` if there is no plugin `simulator`.
     pub state: String,
     /// How many ticks passed.
     pub ticks: u64,
@@ -66,7 +78,11 @@ impl Agent for Clock {
 
     fn run(task: Task<Input>, host: &Host) -> Result<Report<Output>, Error> {
         let settings: Settings = task.settings()?;
-        let advanced: Advanced = host.call_tool("simulator.advance", &json!({}))?;
+        let advanced: Advanced = match host.call_tool("simulator.advance", &json!({})) {
+            // Not installed, or not yet: that is no failure every five seconds.
+            Err(error) if error.is_not_found() => Advanced::without_simulator(&error),
+            advanced => advanced?,
+        };
         let mut output = Output {
             simulated: true,
             state: advanced.state,
@@ -80,7 +96,9 @@ impl Agent for Clock {
         }
         let summary = format!(
             "The simulated environment is {}: {} ticks passed, {} alerts fire.",
-            output.state, output.ticks, output.alerts_firing
+            output.state.replace('_', " "),
+            output.ticks,
+            output.alerts_firing
         );
         Ok(Report::new(output, summary))
     }
@@ -142,6 +160,18 @@ mod tests {
             .unwrap();
         assert_eq!(fake.run::<Clock>(quiet).unwrap().output.state, "absent");
         assert_eq!(starts.borrow().len(), 1);
+    }
+
+    #[test]
+    fn without_the_simulator_nothing_is_started_and_nothing_fails() {
+        let fake = FakeHost::for_plugin(MANIFEST);
+        fake.tool("simulator.advance", |_| {
+            Err(Error::NotFound("simulator.advance".into()))
+        });
+        let report = fake.run::<Clock>(Task::new(Input {})).unwrap();
+        assert_eq!(report.output.state, "not_installed");
+        assert_eq!(report.output.problems.len(), 1);
+        assert_eq!(fake.calls_of("invoke").len(), 1);
     }
 
     #[test]
