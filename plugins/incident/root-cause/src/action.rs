@@ -5,16 +5,13 @@ use crate::footprint::{self, Footprint};
 use crate::look::{self, LOGS, Line, Logs, LogsArguments, TRACES, Traces, TracesArguments};
 use crate::measure;
 use crate::notebook::Notebook;
-use incident_asking::monitoring::{self, METRICS};
+use crate::{rank, recheck};
+use incident_asking::monitoring::{self, HEALTH, METRICS};
 use incident_asking::text::{line, names};
 use incident_contract::Window;
-use incident_contract::ranking::{RankArguments, Ranking, TOOL as RANK};
+use incident_contract::ranking::TOOL as RANK;
 use mandate_sdk::prelude::*;
-use std::time::Duration;
 
-const SUSPECTS: u32 = 10;
-/// How long is waited for more data.
-const WAIT: Duration = Duration::from_secs(10);
 const LINES: u32 = 500;
 const SPANS: u32 = 500;
 /// Components of which the share of time is told.
@@ -32,6 +29,10 @@ pub enum Action {
     RankLater,
     /// Rank them over a wider time, for what began earlier or slowly.
     RankWider,
+    /// Rank them over the time after another incident ended.
+    RankAfter,
+    /// See how those are to which something was done that did not help.
+    Recheck,
     /// Look at the resources of components.
     Resources(Vec<String>),
     /// Look at the logs of components: errors and changes.
@@ -46,7 +47,8 @@ impl Action {
     /// The tool that is called for it.
     pub fn tool(&self) -> &'static str {
         match self {
-            Self::Rank | Self::RankLater | Self::RankWider => RANK,
+            Self::Rank | Self::RankLater | Self::RankWider | Self::RankAfter => RANK,
+            Self::Recheck => HEALTH,
             Self::Resources(_) => METRICS,
             Self::Logs(_) => LOGS,
             Self::Traces => TRACES,
@@ -66,6 +68,8 @@ impl Action {
             Self::Rank => "Ranking the suspects.".to_owned(),
             Self::RankLater => "Waiting for more data, then ranking again.".to_owned(),
             Self::RankWider => "Ranking the suspects over a wider time.".to_owned(),
+            Self::RankAfter => "Ranking the suspects after the other incident.".to_owned(),
+            Self::Recheck => "Looking how what was acted upon is now.".to_owned(),
             Self::Resources(components) => of("the resources", components),
             Self::Logs(components) => of("the logs", components),
             Self::Traces => "Looking where the time is spent.".to_owned(),
@@ -76,12 +80,11 @@ impl Action {
     /// Does it and says what it told. What fails is noted and no end.
     pub fn perform(&self, host: &Host, notebook: &mut Notebook) -> String {
         let observation = match self {
-            Self::Rank => rank(host, notebook, None),
-            Self::RankLater => later(host, notebook),
-            Self::RankWider => {
-                notebook.went_wider = true;
-                rank(host, notebook, wider(notebook))
-            }
+            Self::Rank => rank::rank(host, notebook, None),
+            Self::RankLater => rank::later(host, notebook),
+            Self::RankWider => rank::wider(host, notebook),
+            Self::RankAfter => rank::after(host, notebook),
+            Self::Recheck => recheck::recheck(host, notebook),
             Self::Resources(components) => measure::resources(host, notebook, components),
             Self::Logs(components) => logs(host, notebook, components),
             Self::Traces => traces(host, notebook),
@@ -89,94 +92,6 @@ impl Action {
         };
         line(&observation, LONGEST_OBSERVATION)
     }
-}
-
-fn later(host: &Host, notebook: &mut Notebook) -> String {
-    notebook.waits += 1;
-    match host.sleep(WAIT) {
-        Ok(()) => rank(host, notebook, None),
-        Err(error) => format!("Waiting was refused: {error}."),
-    }
-}
-
-/// From as much earlier as the window was long, up to the same end.
-fn wider(notebook: &Notebook) -> Option<Window> {
-    let window = notebook.ranking.as_ref()?.window;
-    let length = window.end - window.start;
-    Some(Window {
-        start: window.start.checked_sub_signed(length)?,
-        end: window.end,
-    })
-}
-
-fn rank(host: &Host, notebook: &mut Notebook, window: Option<Window>) -> String {
-    notebook.rankings += 1;
-    let arguments = RankArguments {
-        symptom: notebook.symptom.clone(),
-        window,
-        baseline: notebook.baseline,
-        limit: Some(SUSPECTS),
-    };
-    let ranking = match look::rank(host, &arguments) {
-        Ok(ranking) => ranking,
-        Err(error) => {
-            let why = format!("The suspects could not be ranked: {error}.");
-            notebook.failure = Some(why.clone());
-            return why;
-        }
-    };
-    notebook.failure = None;
-    for suspect in &ranking.suspects {
-        notebook.watched.insert(suspect.component.clone());
-        notebook.watched.extend(suspect.path.iter().cloned());
-    }
-    notebook.watched.extend(ranking.missing.iter().cloned());
-    let mut told = told(&ranking);
-    let in_vain = notebook.in_vain.iter().map(String::as_str);
-    if !notebook.in_vain.is_empty() {
-        told.push_str(&format!(
-            " What was done to {} did not help.",
-            names(in_vain)
-        ));
-    }
-    let better = notebook
-        .ranking
-        .as_ref()
-        .is_none_or(|old| !old.found && ranking.found);
-    if better {
-        notebook.ranking = Some(ranking);
-    }
-    told
-}
-
-fn told(ranking: &Ranking) -> String {
-    let suspects: Vec<String> = ranking
-        .suspects
-        .iter()
-        .take(5)
-        .map(|suspect| {
-            let why = suspect
-                .evidence
-                .first()
-                .map(|evidence| format!(" ({})", line(&evidence.text, 120)));
-            format!(
-                "`{}` {:.2}{}",
-                suspect.component,
-                suspect.confidence,
-                why.unwrap_or_default()
-            )
-        })
-        .collect();
-    let found = if ranking.found { "found" } else { "not found" };
-    let missing = match ranking.missing.len() {
-        0 => String::new(),
-        number => format!(" No data of {number} components on its paths."),
-    };
-    format!(
-        "{found}: {} {}.{missing}",
-        ranking.reason,
-        suspects.join("; ")
-    )
 }
 
 fn logs(host: &Host, notebook: &mut Notebook, components: &[String]) -> String {
@@ -223,7 +138,7 @@ fn logs(host: &Host, notebook: &mut Notebook, components: &[String]) -> String {
         footprint.complaints = complaints;
         told.push(noticed(component, footprint));
     }
-    noted(notebook, told, failure, "logs")
+    noted(told, failure, "logs")
 }
 
 /// Learns the names of all components, once; returns why it cannot.
@@ -298,27 +213,17 @@ fn traces(host: &Host, notebook: &mut Notebook) -> String {
                 listed.join(", ")
             )
         }
-        Err(error) => noted(notebook, Vec::new(), Some(error.to_string()), "spans"),
+        Err(error) => noted(Vec::new(), Some(error.to_string()), "spans"),
     }
 }
 
-/// What was told, and what could not be looked at: that is a gap in the evidence.
-pub fn noted(
-    notebook: &mut Notebook,
-    told: Vec<String>,
-    failure: Option<String>,
-    what: &str,
-) -> String {
+/// What was told, and what could not be looked at.
+pub fn noted(told: Vec<String>, failure: Option<String>, what: &str) -> String {
     match failure {
         None => format!("{}.", told.join("; ")),
-        Some(why) => {
-            notebook
-                .gaps
-                .push(format!("Not all {what} could be looked at: {why}."));
-            format!(
-                "{}. Not all {what} could be looked at: {why}.",
-                told.join("; ")
-            )
-        }
+        Some(why) => format!(
+            "{}. Not all {what} could be looked at: {why}.",
+            told.join("; ")
+        ),
     }
 }

@@ -16,11 +16,14 @@ mod action;
 mod chooser;
 mod complaint;
 mod footprint;
+mod history;
 mod look;
 mod measure;
 mod narrative;
 mod notebook;
+mod rank;
 mod reasoner;
+mod recheck;
 mod resource;
 mod weigh;
 
@@ -77,7 +80,7 @@ impl Agent for RootCause {
             return Ok(Report::new(cause, summary).with_quality(0.0));
         };
         let mut notebook = Notebook::new(symptom, record.body.baseline, settings.enough_confidence);
-        notebook.learn_from(&record.body);
+        history::read(host, &record, &mut notebook);
         let mut steps = Vec::new();
         let chooser = search(
             host,

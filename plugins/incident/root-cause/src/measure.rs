@@ -48,7 +48,7 @@ pub fn resources(host: &Host, notebook: &mut Notebook, components: &[String]) ->
         .iter()
         .map(|component| told(component, &notebook.footprint(component).resources))
         .collect();
-    noted(notebook, told, failure, "resources")
+    noted(told, failure, "resources")
 }
 
 /// The median and the upper tenth without faults, and the points from shortly before the symptom on.

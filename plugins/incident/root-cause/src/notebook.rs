@@ -2,7 +2,7 @@
 
 use crate::footprint::{Footprint, is_confirmed};
 use crate::weigh;
-use incident_contract::incident::{Incident, StepStatus, Symptom, Verdict};
+use incident_contract::incident::Symptom;
 use incident_contract::ranking::{Ranking, Suspect};
 use incident_contract::{Time, Window};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const LOOKED_AT: usize = 3;
 /// A first suspect that is so many times as likely as the second stands apart.
 const APART: f64 = 2.0;
+
+/// What was done to a component did not help: it is somebody else, or needs something else.
+pub const IN_VAIN: f64 = 0.5;
+/// And it is healthy, while the symptom goes on: it is somebody else.
+pub const RECOVERED: f64 = 0.1;
 
 /// What the search knows.
 #[derive(Debug)]
@@ -21,8 +26,14 @@ pub struct Notebook {
     pub baseline: Option<Window>,
     /// The confidence that suffices.
     pub enough: f64,
-    /// The components to which something was done that did not help.
-    pub in_vain: BTreeSet<String>,
+    /// The components to which something was done that did not help, and what that leaves of their likelihood.
+    pub in_vain: BTreeMap<String, f64>,
+    /// Whether it was looked how they are now.
+    pub rechecked: bool,
+    /// When the last other incident before this one ended.
+    pub earlier: Option<Time>,
+    /// Whether the time after it was ranked.
+    pub went_after: bool,
     /// The best ranking so far, as it was told.
     pub ranking: Option<Ranking>,
     /// The rankings that were asked for.
@@ -41,8 +52,6 @@ pub struct Notebook {
     pub knows_topology: bool,
     /// Whether it was looked at where the time is spent.
     pub saw_spans: bool,
-    /// What could not be looked at.
-    pub gaps: Vec<String>,
 }
 
 impl Notebook {
@@ -52,7 +61,10 @@ impl Notebook {
             symptom,
             baseline,
             enough,
-            in_vain: BTreeSet::new(),
+            in_vain: BTreeMap::new(),
+            rechecked: false,
+            earlier: None,
+            went_after: false,
             ranking: None,
             rankings: 0,
             waits: 0,
@@ -62,7 +74,6 @@ impl Notebook {
             watched: BTreeSet::new(),
             knows_topology: false,
             saw_spans: false,
-            gaps: Vec::new(),
         }
     }
 
@@ -123,24 +134,6 @@ impl Notebook {
         };
         let second = suspects.get(1).map_or(0.0, |second| second.confidence);
         first.confidence >= self.enough && first.confidence >= APART * second && is_confirmed(first)
-    }
-
-    /// Notes to which components something was done that did not help, as the incident's record tells.
-    pub fn learn_from(&mut self, incident: &Incident) {
-        let verdict = incident
-            .verification
-            .as_ref()
-            .map(|verification| verification.verdict);
-        if verdict != Some(Verdict::NotResolved) {
-            return;
-        }
-        let steps = incident
-            .remediation
-            .iter()
-            .flat_map(|remediation| &remediation.steps);
-        let done = steps.filter(|step| step.status == StepStatus::Done);
-        let named = done.filter_map(|step| step.arguments.get("service")?.as_str());
-        self.in_vain.extend(named.map(str::to_owned));
     }
 
     /// Where the search stands, in one line.

@@ -14,6 +14,9 @@ const MOST_WAITS: u32 = 2;
 /// What was seen so short a time ago is still becoming clearer.
 const YOUNG: TimeDelta = TimeDelta::minutes(2);
 
+/// A longer window has so few measurements that none of them can be spared.
+const FINE: TimeDelta = TimeDelta::minutes(10);
+
 /// The next action, with its reason.
 pub fn next(notebook: &Notebook, now: Time) -> (Action, String) {
     let say = |action: Action, reason: &str| (action, reason.to_owned());
@@ -35,6 +38,12 @@ pub fn next(notebook: &Notebook, now: Time) -> (Action, String) {
             ),
         };
     }
+    if is_mixed(notebook) {
+        return say(
+            Action::RankAfter,
+            "Another incident ended a moment before: its marks must not be taken for this one's.",
+        );
+    }
     if !notebook.found() && notebook.waits < MOST_WAITS && is_young(notebook, now) {
         return say(
             Action::RankLater,
@@ -45,6 +54,13 @@ pub fn next(notebook: &Notebook, now: Time) -> (Action, String) {
         return say(
             Action::RankWider,
             "Nothing explains it so far; it may have begun earlier.",
+        );
+    }
+    if !notebook.in_vain.is_empty() && !notebook.rechecked {
+        let acted_upon = names(notebook.in_vain.keys().map(String::as_str));
+        return (
+            Action::Recheck,
+            format!("What was done to {acted_upon} did not help; are they still unwell?"),
         );
     }
     // Once it is clear who it is, only what it suffers from is left to be found.
@@ -89,4 +105,13 @@ pub fn next(notebook: &Notebook, now: Time) -> (Action, String) {
 
 fn is_young(notebook: &Notebook, now: Time) -> bool {
     notebook.symptom.at.is_some_and(|at| now - at < YOUNG)
+}
+
+/// Whether the window has marks of another incident, and the time after that was not looked at by itself.
+fn is_mixed(notebook: &Notebook) -> bool {
+    let (Some(window), Some(ended)) = (notebook.window(), notebook.earlier) else {
+        return false;
+    };
+    let fine = window.end - window.start <= FINE;
+    !notebook.went_after && fine && ended > window.start && ended < notebook.seen()
 }

@@ -3,21 +3,19 @@
 
 use crate::footprint::Footprint;
 use incident_contract::ranking::Suspect;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Together they move a suspect by no more than this: who is far behind stays behind.
 const MOST: f64 = 2.5;
 /// A component that complains of others and of nothing else is rather hurt than the cause.
 const COMPLAINS_OF_OTHERS: f64 = 0.8;
-/// What was done to it did not help: it is somebody else, or needs something else.
-const IN_VAIN: f64 = 0.5;
 
 /// The suspects by likelihood, with what was found as evidence. The sum of the confidences stays.
-/// `in_vain` are the components to which something was done that did not help.
+/// `in_vain` says what is left of the likelihood of components to which something was done that did not help.
 pub fn weigh(
     suspects: &[Suspect],
     footprints: &BTreeMap<String, Footprint>,
-    in_vain: &BTreeSet<String>,
+    in_vain: &BTreeMap<String, f64>,
 ) -> Vec<Suspect> {
     let mut weighed = suspects.to_vec();
     for suspect in &mut weighed {
@@ -28,9 +26,7 @@ pub fn weigh(
         if let Some(footprint) = footprints.get(&suspect.component) {
             add(suspect, footprint);
         }
-        if in_vain.contains(&suspect.component) {
-            suspect.confidence *= IN_VAIN;
-        }
+        suspect.confidence *= in_vain.get(&suspect.component).unwrap_or(&1.0);
     }
     let after: f64 = weighed.iter().map(|suspect| suspect.confidence).sum();
     if after > 0.0 {

@@ -178,3 +178,72 @@ fn what_did_not_help_speaks_against_the_component() {
     assert_eq!(with("failed", "not_resolved").0, "cart", "nothing was done");
     assert_eq!(with("done", "inconclusive").0, "cart", "nobody knows");
 }
+
+#[test]
+fn what_recovered_while_the_symptom_goes_on_is_not_the_cause() {
+    let with = |cart: &'static str, web: &'static str| {
+        let scene = Scene::ranked(true, &[("cart", 0.8), ("db", 0.15)]);
+        scene.fake.tool("monitoring.health", move |_| {
+            Ok(json!({"services": [{"service": "cart", "verdict": cart}, {"service": "web", "verdict": web}]}))
+        });
+        let step = json!({"tool": "actions.restart", "arguments": {"service": "cart"}, "why": "x",
+            "cost_micro_usd": 0, "risk": "low", "undo": "x", "status": "done"});
+        let incident = json!({"title": "x", "symptom": {"service": "web", "at": ONSET},
+            "remediation": {"runbooks": [], "steps": [step], "summary": "x"},
+            "verification": {"verdict": "not_resolved", "checks": [], "at": ONSET}});
+        scene.fake.put("incidents", Some("INC-2"), &incident);
+        let task = Task::new(Input {
+            incident: Some("INC-2".into()),
+        });
+        let cause = scene.fake.run::<RootCause>(task).unwrap().output;
+        assert_eq!(actions(&cause)[1], "monitoring.health");
+        first(&cause).to_owned()
+    };
+    assert_eq!(with("healthy", "degraded"), "db");
+    assert_eq!(with("degraded", "degraded"), "cart");
+    assert_eq!(
+        with("healthy", "healthy"),
+        "cart",
+        "the symptom is not seen either"
+    );
+    assert_eq!(with("no_data", "degraded"), "cart");
+}
+
+#[test]
+fn the_marks_of_another_incident_are_left_out() {
+    let ended = |at: &str, second: Value| {
+        let scene = Scene::new();
+        let other = json!({"title": "x", "status": "resolved", "resolved_at": at});
+        scene.fake.put("incidents", Some("INC-0"), &other);
+        let before = ranking(true, &[("cart", 0.7)]);
+        scene.rankings.borrow_mut().extend([Ok(before), Ok(second)]);
+        let cause = scene.run();
+        let asked: Vec<String> = scene
+            .fake
+            .calls_of("invoke")
+            .into_iter()
+            .map(|call| call.arguments)
+            .collect();
+        let narrow = asked
+            .iter()
+            .any(|asked| asked.contains("window\\\":{\\\"start\\\":\\\"2026-03-01T11:59:30Z"));
+        (first(&cause).to_owned(), narrow)
+    };
+    let db = || ranking(true, &[("db", 0.7)]);
+    assert_eq!(ended("2026-03-01T11:59:30Z", db()), ("db".into(), true));
+    let nothing = ranking(false, &[("db", 0.1)]);
+    assert_eq!(
+        ended("2026-03-01T11:59:30Z", nothing),
+        ("cart".into(), true)
+    );
+    assert_eq!(
+        ended("2026-03-01T11:30:00Z", db()),
+        ("cart".into(), false),
+        "long ago"
+    );
+    assert_eq!(
+        ended("2026-03-01T12:00:30Z", db()),
+        ("cart".into(), false),
+        "later"
+    );
+}
