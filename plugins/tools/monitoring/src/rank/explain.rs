@@ -5,6 +5,8 @@
 //! Times and failures of all requests add up along calls, unlike times per request or scores: a component that is far
 //! from its usual and called once in a thousand requests explains nothing.
 
+mod blind;
+
 use super::deviation::{Deviation, belief};
 use super::graph::Graph;
 use incident_contract::Signal;
@@ -171,13 +173,14 @@ impl<'w> Walk<'w> {
 
     /// How what is wrong at a component divides into what is its own and what comes from each callee; sums up to 1.
     fn divide(&self, component: usize, signal: Signal) -> (f64, BTreeMap<usize, f64>) {
-        let (demand, score) = amount(self.at(component), signal);
+        let (demand, score) = self.demand(component, signal);
         let mut parts: BTreeMap<usize, f64> = BTreeMap::new();
         if demand <= 0.0 {
             return (1.0, parts);
         }
         for &callee in self.graph.callees(component) {
-            let part = self.supply(component, callee, demand, signal);
+            let shown = self.supply(component, callee, demand, signal);
+            let part = shown.max(self.through(callee, demand, signal));
             if part > 0.0 {
                 parts.insert(callee, part);
             }
