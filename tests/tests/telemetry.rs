@@ -180,7 +180,8 @@ async fn what_was_accepted_is_there_after_a_crash() {
     let data = host.kill();
     let host = Host::over(data, &Options::default());
     let client = host.admin();
-    let found = items(&client, "metrics?metric=crash&aggregation=sum").await;
+    let sums = format!("metrics?metric=crash&aggregation=sum&start={t}");
+    let found = items(&client, &sums).await;
     assert_eq!(found.len(), 20);
     for series in &found {
         let part: f64 = series["labels"]["part"].as_str().unwrap().parse().unwrap();
@@ -189,10 +190,7 @@ async fn what_was_accepted_is_there_after_a_crash() {
     assert_eq!(items(&client, "logs").await.len(), 1);
     // And after an orderly end, which puts everything in its place.
     let host = Host::over(host.stop(), &Options::default());
-    assert_eq!(
-        items(&host.admin(), "metrics?metric=crash&aggregation=sum").await,
-        found
-    );
+    assert_eq!(items(&host.admin(), &sums).await, found);
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

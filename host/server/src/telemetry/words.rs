@@ -18,10 +18,11 @@ pub fn aggregation(text: &str) -> Option<Aggregation> {
             if !digits.starts_with(|first: char| first.is_ascii_digit()) {
                 return None;
             }
+            // Rounded, so that p99.9 is what one writes as 0.999.
             let percent: f64 = digits.parse().ok()?;
             (0.0..=100.0)
                 .contains(&percent)
-                .then_some(Aggregation::Quantile(percent / 100.0))?
+                .then_some(Aggregation::Quantile((percent * 1e6).round() / 1e8))?
         }
     })
 }

@@ -41,19 +41,24 @@ pub fn reduce(
         Ok(0) | Err(_) => whole,
         Ok(step) => step.min(whole),
     };
-    let bucket = |point: &Point| point.time.saturating_sub(start).div_euclid(step);
     let mut buckets = Vec::new();
     let mut scratch = Vec::new();
     let mut before: Option<Point> = None;
-    for chunk in points.chunk_by(|a, b| bucket(a) == bucket(b)) {
-        let Some(first) = chunk.first() else { continue };
+    let mut rest = points.as_slice();
+    while let Some(first) = rest.first() {
+        let number = first.time.saturating_sub(start).div_euclid(step);
+        let time = start.saturating_add(number.saturating_mul(step));
+        let next = time.saturating_add(step);
+        // The first point is before `next`, but for times at the end of all time.
+        let count = rest.partition_point(|point| point.time < next).max(1);
+        let (chunk, later) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+        rest = later;
         let value = match aggregation {
             Aggregation::Rate => rate(before, chunk),
             other => summed_up(other, chunk, &mut scratch),
         };
         before = chunk.last().copied();
         if let Some(value) = value {
-            let time = start.saturating_add(bucket(first).saturating_mul(step));
             buckets.push(Point { time, value });
         }
     }

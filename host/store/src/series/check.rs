@@ -25,7 +25,7 @@ pub fn check_time(what: &'static str, time: Timestamp) -> Result<(), LabelError>
 }
 
 /// Sorts labels by name and checks them.
-fn sort(labels: &mut Vec<(String, String)>) -> Result<(), LabelError> {
+fn sort(labels: &mut [(String, String)]) -> Result<(), LabelError> {
     labels.sort_unstable();
     let mut borrowed: Vec<(&str, &str)> = labels
         .iter()

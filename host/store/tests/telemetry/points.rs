@@ -145,3 +145,29 @@ async fn a_tenant_has_at_most_so_many_series() {
     let theirs = home.store.add_points(&other, services(10), Excess::Refuse);
     theirs.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_moves_to_its_block_is_never_out_of_sight() {
+    let home = Home::new().await;
+    let store = home.store.clone();
+    write(&*store, batch("cpu", &[], &[(0, 1.0)])).await;
+    let writer = tokio::spawn(async move {
+        for piece in 0..40 {
+            let points: Vec<(i64, f64)> = (0..700).map(|n| (1 + piece * 700 + n, 1.0)).collect();
+            write(&*store, batch("cpu", &[], &points)).await;
+            if piece % 5 == 0 {
+                store.settle().await.unwrap();
+            }
+        }
+    });
+    let mut count = query("cpu");
+    count.aggregation = Aggregation::Count;
+    let mut before = 0.0;
+    while !writer.is_finished() {
+        let now = read(&*home.store, count.clone()).await[0].1[0].1;
+        assert!(now >= before, "{now} after {before}");
+        before = now;
+    }
+    writer.await.unwrap();
+    assert_eq!(read(&*home.store, count).await[0].1[0].1, 28_001.0);
+}

@@ -137,9 +137,10 @@ impl Params {
         }
     }
 
-    /// All whose name begins with `prefix`, without it.
-    pub fn prefixed(&mut self, prefix: &'static str) -> Vec<(String, String)> {
-        self.known.push(prefix);
+    /// All whose name begins with `prefix`, without it; `shown` stands for them where the known
+    /// parameters are named.
+    pub fn prefixed(&mut self, prefix: &str, shown: &'static str) -> Vec<(String, String)> {
+        self.known.push(shown);
         let mut found = Vec::new();
         self.pairs.retain_mut(|(key, value)| {
             let name = key.strip_prefix(prefix).filter(|name| !name.is_empty());

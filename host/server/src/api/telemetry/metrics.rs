@@ -109,7 +109,7 @@ pub async fn list(
     let metric = metric.ok_or_else(|| Problem::invalid_field("metric", "the name of a metric"))?;
     let query = PointQuery {
         metric,
-        labels: params.prefixed("label."),
+        labels: params.prefixed("label.", "label.NAME"),
         range: range(&mut params)?,
         aggregation: match params.text("aggregation")? {
             None => Aggregation::Raw,

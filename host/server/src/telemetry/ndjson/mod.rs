@@ -46,8 +46,10 @@ fn lines<'a, T: Deserialize<'a>>(
         };
         read.and_then(&mut take).map_err(|Wrong(text)| {
             let field = format!("line {}", place + 1);
-            Problem::invalid(format!("{field}: {text}; nothing was written"))
-                .with_field(field, text)
+            let detail = format!("{field}: {text}; nothing was written");
+            let expected = text.split_once("expected ").map(|(_, expected)| expected);
+            let expected = expected.unwrap_or(&text).to_owned();
+            Problem::invalid(detail).with_field(field, expected)
         })?;
     }
     Ok(())

@@ -20,8 +20,13 @@ struct Last {
 
 /// The last of each cumulative histogram.
 #[derive(Default)]
-pub struct Histograms {
-    last: Mutex<(HashMap<(TenantId, Key), Last>, usize)>,
+pub struct Histograms(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    last: HashMap<(TenantId, Key), Last>,
+    /// Numbers in all of them.
+    weight: usize,
 }
 
 impl Histograms {
@@ -36,28 +41,26 @@ impl Histograms {
         time: i64,
         buckets: Buckets,
     ) -> Option<Buckets> {
-        let mut guard = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, weight) = &mut *guard;
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (tenant.clone(), key);
         let since_start =
             || (start > 0 && time.saturating_sub(start) <= LATELY).then(|| buckets.clone());
-        let interval = match all.get(&place) {
+        let interval = match kept.last.get(&place) {
             Some(last) if time <= last.time => return None,
             Some(last) if last.start == start => buckets.since(&last.buckets).or_else(since_start),
             _ => since_start(),
         };
-        if *weight > MOST {
-            all.clear();
-            *weight = 0;
+        if kept.weight > MOST {
+            *kept = Kept::default();
         }
-        *weight += buckets.weight();
+        kept.weight += buckets.weight();
         let last = Last {
             start,
             time,
             buckets,
         };
-        if let Some(old) = all.insert(place, last) {
-            *weight = weight.saturating_sub(old.buckets.weight());
+        if let Some(old) = kept.last.insert(place, last) {
+            kept.weight = kept.weight.saturating_sub(old.buckets.weight());
         }
         interval.filter(|interval| interval.count() > 0)
     }

@@ -172,7 +172,7 @@ mod tests {
         let bomb = request(MOST / 2);
         assert!(bomb.len() < 8 << 20);
         assert!(too_many(Kind::Metrics, &bomb, false).is_some());
-        assert!(too_many(Kind::Logs, &vec![0x0a, 0x00].repeat(MOST + 1), false).is_some());
+        assert!(too_many(Kind::Logs, &[0x0a, 0x00].repeat(MOST + 1), false).is_some());
         assert!(too_many(Kind::Traces, &vec![b'{'; MOST + 1], true).is_some());
     }
 

@@ -19,6 +19,8 @@ const GRACE: i64 = 5_000_000;
 const QUIET: Duration = Duration::from_millis(500);
 /// How often it is looked whether a minute can be counted.
 const EVERY: Duration = Duration::from_secs(1);
+/// How soon it goes on when more minutes wait.
+const SOON: Duration = Duration::from_millis(5);
 /// Minutes that are counted at once; between, others may write.
 const PORTION: usize = 100;
 /// Minutes that may wait; of more the golden signals are not derived.
@@ -70,7 +72,6 @@ impl Golden {
         heads: &RwLock<Heads>,
     ) -> Result<Vec<(TenantId, PointBatch)>, sqlx::Error> {
         let now = Instant::now();
-        self.next = Some(now + EVERY);
         let complete = Timestamp::now().micros() - MINUTE - GRACE;
         let ready: Vec<Minute> = self
             .waiting
@@ -81,6 +82,9 @@ impl Golden {
             .map(|(minute, _)| minute.clone())
             .take(PORTION)
             .collect();
+        // When many minutes came at once, they are counted one portion after the other.
+        let pause = if ready.len() < PORTION { EVERY } else { SOON };
+        self.next = Some(now + pause);
         let mut batches: HashMap<TenantId, PointBatch> = HashMap::new();
         for minute in ready {
             let (tenant, service, start) = &minute;

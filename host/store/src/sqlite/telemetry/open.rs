@@ -66,11 +66,12 @@ impl TelemetryDb {
             .run_direct(None, &mut conn, false)
             .await
             .map_err(|error| migration_error(error, &file))?;
-        let mut heads = Heads::default();
-        let mut numbers = numbers(&mut conn).await?;
-        load_series(&mut conn, &mut heads).await?;
-        let ahead = replay(&mut conn, &mut heads, &mut numbers).await?;
-        let topology = load_topology(&mut conn).await?;
+        let Loaded {
+            heads,
+            numbers,
+            ahead,
+            topology,
+        } = load(&mut conn).await?;
 
         let readers = SqliteConnectOptions::new()
             .filename(&file)
@@ -130,6 +131,30 @@ async fn all(
     text: &'static str,
 ) -> Result<Vec<SqliteRow>, StoreError> {
     sql::rows(conn, text, &[]).await.map_err(store_error)
+}
+
+/// What is in memory, as it follows from what is on disk.
+pub(super) struct Loaded {
+    pub(super) heads: Heads,
+    pub(super) numbers: Numbers,
+    /// Bytes in rows ahead.
+    pub(super) ahead: usize,
+    pub(super) topology: Topology,
+}
+
+/// Reads what is on disk.
+pub(super) async fn load(conn: &mut SqliteConnection) -> Result<Loaded, StoreError> {
+    let mut heads = Heads::default();
+    let mut numbers = numbers(conn).await?;
+    load_series(conn, &mut heads).await?;
+    let ahead = replay(conn, &mut heads, &mut numbers).await?;
+    let topology = load_topology(conn).await?;
+    Ok(Loaded {
+        heads,
+        numbers,
+        ahead,
+        topology,
+    })
 }
 
 /// The last numbers that were given out, whether or not they are still in use.

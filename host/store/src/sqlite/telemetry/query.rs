@@ -179,7 +179,8 @@ fn sum_up(
         totals.read(head.len())?;
         join(&mut points, &head);
         let (start, end) = (query.range.start.micros(), query.range.end.micros());
-        points.retain(|point| (start..end).contains(&point.time));
+        points.truncate(points.partition_point(|point| point.time < end));
+        points.drain(..points.partition_point(|point| point.time < start));
         let points = reduce(points, query.aggregation, query.range, query.step);
         if !points.is_empty() {
             totals.answered(points.len())?;

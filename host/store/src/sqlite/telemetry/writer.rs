@@ -166,15 +166,25 @@ impl Writer {
         if let Err(error) = sql::run(&mut self.conn, "ROLLBACK", &[]).await {
             tracing::debug!(%error, "there was no transaction to leave");
         }
-        if matches!(error, crate::StoreError::Unavailable(_)) {
-            match self.options.connect().await {
-                Ok(conn) => self.conn = conn,
-                Err(error) => {
-                    tracing::error!(%error, "the telemetry database could not be opened again");
-                }
-            }
+        if matches!(error, crate::StoreError::Unavailable(_))
+            && let Err(error) = self.recover().await
+        {
+            tracing::error!(%error, "the telemetry database could not be opened again");
         }
         Err(error.into())
+    }
+
+    /// Connects anew, and reads again what is known: a commit whose end was not told may have
+    /// happened.
+    async fn recover(&mut self) -> Result<(), crate::StoreError> {
+        let mut conn = self.options.connect().await.map_err(sql::store_error)?;
+        let loaded = super::open::load(&mut conn).await?;
+        self.conn = conn;
+        self.numbers = loaded.numbers;
+        self.ahead = loaded.ahead;
+        self.topology = loaded.topology;
+        *self.heads.write().unwrap_or_else(PoisonError::into_inner) = loaded.heads;
+        Ok(())
     }
 
     /// What was written, in memory.
