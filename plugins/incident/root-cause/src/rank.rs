@@ -49,7 +49,8 @@ pub fn after(host: &Host, notebook: &mut Notebook) -> String {
     told
 }
 
-/// Ranks the suspects and notes the ranking, if it is better than none or one that found nothing.
+/// Ranks the suspects and notes the ranking, if it is better than none, or than one that found nothing and was not
+/// even surer.
 pub fn rank(host: &Host, notebook: &mut Notebook, window: Option<Window>) -> String {
     notebook.rankings += 1;
     let arguments = RankArguments {
@@ -83,11 +84,19 @@ pub fn rank(host: &Host, notebook: &mut Notebook, window: Option<Window>) -> Str
     let better = notebook
         .ranking
         .as_ref()
-        .is_none_or(|old| !old.found && ranking.found);
+        .is_none_or(|old| !old.found && ranking.found && first(&ranking) >= first(old));
     if better {
         notebook.ranking = Some(ranking);
     }
     told
+}
+
+/// The confidence in the first suspect.
+fn first(ranking: &Ranking) -> f64 {
+    ranking
+        .suspects
+        .first()
+        .map_or(0.0, |first| first.confidence)
 }
 
 fn told(ranking: &Ranking) -> String {

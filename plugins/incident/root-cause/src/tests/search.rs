@@ -100,6 +100,18 @@ fn a_wider_time_is_tried_before_giving_up() {
 }
 
 #[test]
+fn a_wider_time_that_is_less_sure_changes_nothing() {
+    let scene = Scene::new();
+    let (narrow, wide) = (
+        ranking(false, &[("cart", 0.5)]),
+        ranking(true, &[("db", 0.4)]),
+    );
+    scene.rankings.borrow_mut().extend([Ok(narrow), Ok(wide)]);
+    let cause = scene.run();
+    assert_eq!((cause.found, first(&cause)), (false, "cart"));
+}
+
+#[test]
 fn what_began_a_moment_ago_is_ranked_again_later() {
     let scene = Scene::new();
     scene.fake.set_time(1_772_366_410_000_000); // ten seconds later
