@@ -254,7 +254,7 @@ fn trouble_is_written_down_with_its_true_cause() {
     advance(&fake, NOW, 3);
     let first = faults(&fake);
     assert_eq!(first.len(), 1, "the first one comes soon");
-    advance(&fake, NOW + 15 * SECOND, 36);
+    advance(&fake, NOW + 15 * SECOND, 60);
     let faults = faults(&fake);
     assert_eq!(faults.len(), 2);
     assert!(

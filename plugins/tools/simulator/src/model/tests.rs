@@ -247,13 +247,13 @@ fn trouble_comes_by_itself_and_is_cleared_by_somebody_on_call() {
     let ticks = pass(&mut environment, 30 * MINUTE);
     let began: Vec<_> = ticks.iter().flat_map(|tick| &tick.began).collect();
     let ended = ticks.iter().flat_map(|tick| &tick.ended).count();
-    assert!((8..=13).contains(&began.len()), "{}", began.len());
-    assert!(ended >= began.len() - 2);
+    assert!((7..=10).contains(&began.len()), "{}", began.len());
+    assert!(ended >= began.len() - 1);
     for two in began.windows(2) {
         let apart = (micros(two[1].since) - micros(two[0].since)) / TICK;
-        assert!(apart >= 18, "the second one waits its turn: {apart} ticks");
+        assert!(apart >= 36, "the second one waits its turn: {apart} ticks");
     }
-    assert!(environment.faults.len() <= 2);
+    assert!(environment.faults.len() <= 1);
 }
 
 #[test]

@@ -17,11 +17,8 @@ use mandate_sdk::telemetry::LogLine;
 const BUSIEST: f64 = 100.0;
 /// The share of that at the quietest hour.
 const QUIETEST: f64 = 0.5;
-/// Faults that come by themselves: no more at once, and somebody on call clears them after so many seconds.
-const TROUBLE: usize = 2;
-const ON_CALL: f64 = 300.0;
-/// As long as a fault is younger, in seconds, the next one waits its turn: somebody is at work on it.
-const SETTLED: f64 = 90.0;
+/// Somebody on call clears a fault that nobody else has cleared after so many seconds.
+const ON_CALL: f64 = 180.0;
 /// Kinds that are put right by what costs nothing.
 const GENTLE: [FaultKind; 4] = [
     FaultKind::Latency,
@@ -205,15 +202,18 @@ fn begin_faults(
     let next = time(micros(at) + wait as u64);
     match environment.next_trouble_at {
         Some(due) if due > at => return Vec::new(),
-        Some(_) => environment.next_trouble_at = Some(next),
-        None => {
+        // One after the other: alerts of another fault would only join the incident that is open.
+        Some(_)
+            if environment.alerts.iter().any(|alert| alert.firing)
+                && environment.faults.is_empty() =>
+        {
+            return Vec::new();
+        }
+        Some(_) if environment.faults.is_empty() => environment.next_trouble_at = Some(next),
+        Some(_) | None => {
             environment.next_trouble_at = Some(next);
             return Vec::new();
         }
-    }
-    let fresh_one = environment.faults.iter().any(|f| f.age(at) < SETTLED);
-    if fresh_one || environment.faults.len() >= TROUBLE {
-        return Vec::new();
     }
     let mut avoided = environment.faulty();
     let mut kind = None;
