@@ -4,6 +4,7 @@
     python3 docs/examples/events.py                        # everything from now on
     python3 docs/examples/events.py --task task-01… --after 0 --until task_completed
     python3 docs/examples/events.py --collection notes --kind record_changed
+    python3 docs/examples/events.py --collection incidents --only incident-commander
 
 MANDATE_URL is the host, MANDATE_TOKEN the token; without one, the administrator's in .mandate.
 """
@@ -76,6 +77,7 @@ def main():
     parser.add_argument("--subject", metavar="COLLECTION/ID")
     parser.add_argument("--kind")
     parser.add_argument("--after", type=int, metavar="N", help="begin behind event N; 0 is the beginning")
+    parser.add_argument("--only", metavar="PREFIX", default="", help="print only kinds that begin so")
     parser.add_argument("--until", metavar="KIND", help="end after an event of this kind")
     given = parser.parse_args()
     topic = {name: vars(given)[name] for name in ("task", "collection", "subject", "kind") if vars(given)[name]}
@@ -89,8 +91,11 @@ def main():
     host.say(subscription)
     while (message := host.hear()) is not None:
         if message["type"] == "event" and "seq" in message:
-            about = message["subject"] or message["data"].get("message")
-            print(message["seq"], message["kind"], *filter(None, [about]), flush=True)
+            what = message["data"].get("message") or message["data"].get("summary")
+            # Of a task it is enough to say what; of a record, which one too.
+            about = [message["subject"], what] if "." in message["kind"] else [message["subject"] or what]
+            if message["kind"].startswith(given.only):
+                print(message["seq"], message["kind"], *filter(None, about), flush=True)
             if message["kind"] == given.until:
                 return
         elif message["type"] in ("event", "lagged", "error"):
