@@ -241,13 +241,10 @@ impl Buckets {
             let count = *count as f64;
             if below + count >= wanted || place + 1 == list.len() {
                 let part = ((wanted - below) / count).clamp(0.0, 1.0);
-                let mut value = low + (high - low) * part;
-                if let Some(max) = self.max {
-                    value = value.min(max);
-                }
-                if let Some(min) = self.min {
-                    value = value.max(min);
-                }
+                // Least and greatest are known better than the bounds of their buckets.
+                let low = self.min.map_or(*low, |min| low.max(min));
+                let high = self.max.map_or(*high, |max| high.min(max)).max(low);
+                let value = low + (high - low) * part;
                 return value.is_finite().then_some(value);
             }
             below += count;
@@ -316,6 +313,16 @@ mod tests {
         assert_eq!(explicit(&[0.1], &[0, 5], 1.0).quantile(0.9), Some(0.1));
         assert_eq!(explicit(&[0.1], &[0, 0], 0.0).quantile(0.9), None);
         assert_eq!(explicit(&[0.1], &[0, 0], 0.0).average(), None);
+    }
+
+    #[test]
+    fn least_and_greatest_narrow_their_buckets() {
+        let mut buckets = explicit(&[0.0, 5.0], &[0, 100, 0], 5.0);
+        (buckets.min, buckets.max) = (Some(0.01), Some(0.11));
+        assert!((buckets.quantile(0.5).unwrap() - 0.06).abs() < 1e-9);
+        assert_eq!(buckets.quantile(1.0), Some(0.11));
+        (buckets.min, buckets.max) = (Some(f64::NAN), Some(-7.0));
+        assert!(buckets.quantile(0.5).is_none_or(f64::is_finite));
     }
 
     #[test]
