@@ -14,6 +14,8 @@ use mandate_sdk::serde_json::Value;
 pub const KIND: &str = "incident-watch";
 /// What an incident is led by.
 const LEADING: &str = "incident";
+/// The tool that lets go of alerts that are quiet.
+const SETTLE: &str = "incidents.settle";
 /// Whoever leads an incident takes it within so many microseconds.
 const TAKEN: u64 = 90_000_000;
 /// Incidents that are taken up at a time; the next look finds the rest.
@@ -73,6 +75,7 @@ pub fn after_alert(
 /// # Errors
 /// What the host says.
 pub fn look_around(host: &Host, settings: Settings) -> Result<Output, Error> {
+    settle(host);
     let mut taken_up = Vec::new();
     for record in left_behind(host)? {
         let lead = match host.records::<Lead>(lead::COLLECTION).get(&record.id) {
@@ -109,9 +112,19 @@ pub fn look_around(host: &Host, settings: Settings) -> Result<Output, Error> {
     ))
 }
 
+/// Has alerts let go of that were held open because they flapped: nobody else watches the time, and what they hold
+/// open cannot be closed.
+fn settle(host: &Host) {
+    let nothing = Value::Object(Default::default());
+    if let Err(error) = host.call_tool::<Value>(SETTLE, &nothing) {
+        host.warn(format!("alerts that flapped stay as they are: {error}"));
+    }
+}
+
 /// Incidents that somebody should lead by now.
 fn left_behind(host: &Host) -> Result<Vec<Record<Incident>>, Error> {
-    let before = host.now().saturating_sub(TAKEN);
+    // Of its own times the host wants RFC 3339, as it shows them.
+    let before = incident_contract::time(host.now().saturating_sub(TAKEN));
     let incidents = host.records::<Incident>(COLLECTION);
     let open = [Value::from("new"), Value::from("active")];
     let with = incidents.find().filter("status", Comparison::OneOf, open);

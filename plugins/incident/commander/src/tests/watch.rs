@@ -73,6 +73,21 @@ fn an_escalated_incident_is_closed_when_its_alerts_end_and_health_agrees() {
 }
 
 #[test]
+fn alerts_that_flapped_are_let_go_of() {
+    let scene = Scene::new();
+    let settled = Rc::new(RefCell::new(0));
+    let count = settled.clone();
+    scene.fake.tool("incidents.settle", move |_| {
+        *count.borrow_mut() += 1;
+        Ok(json!({"settled": 0}))
+    });
+    look_around(&scene);
+    assert_eq!(*settled.borrow(), 1);
+    let without = Scene::new();
+    assert!(look_around(&without).reason.contains("No incident"));
+}
+
+#[test]
 fn what_nobody_leads_is_taken_up_and_after_three_tasks_a_human_is_called() {
     let scene = Scene::new();
     assert!(
