@@ -7,6 +7,7 @@ mod grants;
 mod port;
 mod records;
 mod state;
+mod times;
 
 pub use port::Port;
 

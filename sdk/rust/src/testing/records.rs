@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What every record can be filtered and ordered by.
 const OWN_FIELDS: [&str; 4] = ["id", "version", "created_at", "updated_at"];
+/// Those of them that are times, which queries write in RFC 3339.
+const TIMES: [&str; 2] = ["created_at", "updated_at"];
 
 /// All collections.
 #[derive(Default)]
@@ -279,7 +281,15 @@ fn compare(one: &Value, other: &Value) -> Option<Ordering> {
 }
 
 fn holds(condition: &Condition, entry: &Entry, body: &Value) -> Result<bool, Error> {
-    let wanted: Value = serde_json::from_str(&condition.value)?;
+    let mut wanted: Value = serde_json::from_str(&condition.value)?;
+    if TIMES.contains(&condition.field.as_str()) {
+        wanted = super::times::in_micros(&wanted).ok_or_else(|| {
+            Error::Invalid(format!(
+                "`{}`: expected an RFC 3339 time such as 2026-01-31T12:00:00Z, not {wanted}",
+                condition.field
+            ))
+        })?;
+    }
     let field = field(entry, body, &condition.field);
     let order = compare(&field, &wanted);
     Ok(match condition.comparison {
