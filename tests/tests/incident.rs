@@ -353,3 +353,21 @@ async fn the_agents_cannot_look_up_the_answer() {
         assert!(step["answer"]["error"]["denied"].is_object(), "{step}");
     }
 }
+
+#[tokio::test]
+async fn what_schedules_start_is_what_the_agents_take() {
+    let host = prepared::host().await.unwrap();
+    let client = host.admin();
+    let mut started = 0;
+    for plugin in INCIDENT_PLUGINS {
+        let view = client.get(&format!("/api/v1/plugins/{plugin}")).await.ok();
+        let schedules = view["manifest"]["triggers"]["schedule"].as_array();
+        for schedule in schedules.into_iter().flatten() {
+            let kind = schedule["kind"].as_str().unwrap();
+            let task = client.run(kind, schedule["input"].clone()).await;
+            assert_eq!(task["status"], "succeeded", "{task}");
+            started += 1;
+        }
+    }
+    assert!(started > 0, "the commander looks for what was left behind");
+}
