@@ -81,7 +81,7 @@ impl SqliteStore {
             options = options.pragma("max_page_count", pages.to_string());
         }
         keep_private(&file)?;
-        let mut conn = connect(&options, data_dir).await?;
+        let mut conn = connect(&options, &data_dir.join("reserve")).await?;
         let migrations = MIGRATIONS.map(|(number, name, text)| {
             let kind = MigrationType::Simple;
             Migration::new(number, name.into(), kind, text.into_sql_str(), false)
@@ -147,23 +147,22 @@ pub(super) fn keep_private(file: &Path) -> Result<(), StoreError> {
 /// the memory that the connections share.
 const RESERVE: usize = 256 << 10;
 
-async fn connect(
+pub(super) async fn connect(
     options: &SqliteConnectOptions,
-    data_dir: &Path,
+    reserve: &Path,
 ) -> Result<SqliteConnection, StoreError> {
-    let reserve = data_dir.join("reserve");
     let conn = match options.connect().await.map_err(store_error) {
         Err(StoreError::Full(error)) if reserve.exists() => {
             tracing::warn!(%error, "the disk is full: opening with the room kept in reserve");
-            std::fs::remove_file(&reserve).map_err(|e| StoreError::Full(e.to_string()))?;
+            std::fs::remove_file(reserve).map_err(|e| StoreError::Full(e.to_string()))?;
             options.connect().await.map_err(store_error)?
         }
         other => other?,
     };
-    let kept = std::fs::metadata(&reserve).is_ok_and(|file| file.len() == RESERVE as u64);
-    if !kept && std::fs::write(&reserve, vec![0_u8; RESERVE]).is_err() {
+    let kept = std::fs::metadata(reserve).is_ok_and(|file| file.len() == RESERVE as u64);
+    if !kept && std::fs::write(reserve, vec![0_u8; RESERVE]).is_err() {
         // Half a reserve would only take the room that others need.
-        drop(std::fs::remove_file(&reserve));
+        drop(std::fs::remove_file(reserve));
     }
     Ok(conn)
 }

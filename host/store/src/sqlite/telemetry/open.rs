@@ -7,7 +7,7 @@ use super::writer::{Numbers, Writer};
 use super::{QUEUE, TelemetryDb, ahead, block, rows};
 use crate::StoreError;
 use crate::series::{Edge, Key, SeriesSettings};
-use crate::sqlite::open::{keep_private, migration_error};
+use crate::sqlite::open::{connect, keep_private, migration_error};
 use crate::sqlite::sql::{self, Arg, Columns as _, store_error};
 use mandate_types::TenantId;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -57,7 +57,7 @@ impl TelemetryDb {
             .pragma("journal_size_limit", "67108864")
             .disable_statement_logging();
         keep_private(&file)?;
-        let mut conn = options.connect().await.map_err(store_error)?;
+        let mut conn = connect(&options, &data_dir.join("telemetry.reserve")).await?;
         let migrations = MIGRATIONS.map(|(number, name, text)| {
             let kind = MigrationType::Simple;
             Migration::new(number, name.into(), kind, text.into_sql_str(), false)
