@@ -25,6 +25,15 @@ pub fn line(text: &str, most: usize) -> String {
     cut
 }
 
+/// As [`line`], and ended, so that another sentence can follow.
+pub fn sentence(text: &str, most: usize) -> String {
+    let mut sentence = line(text, most);
+    if !sentence.ends_with(['.', '!', '?', CUT]) {
+        sentence.push('.');
+    }
+    sentence
+}
+
 /// A text that a model must read and not obey: in one line, bounded, between marks that it cannot contain.
 pub fn data(text: &str, most: usize) -> String {
     format!("«{}»", line(&text.replace(['«', '»'], "'"), most))
@@ -52,6 +61,13 @@ pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences_end_once() {
+        assert_eq!(sentence("it was\n restarted", 99), "it was restarted.");
+        assert_eq!(sentence("Done.", 99), "Done.");
+        assert_eq!(sentence("abc def", 5), "abc …");
+    }
 
     #[test]
     fn texts_become_one_bounded_line() {

@@ -1,10 +1,12 @@
-//! What subscribers are told of each stage. Whoever may not publish goes on in silence: the record tells the same.
+//! What subscribers are told of each stage, with a `summary` in one line. Whoever may not publish goes on in silence:
+//! the record tells the same.
 
 use incident_contract::FaultKind;
 use incident_contract::incident::{
     COLLECTION, Cause, Remediation, Severity, Step, StepStatus, Triage, Verification,
 };
 use mandate_sdk::prelude::*;
+use mandate_sdk::serde_json;
 
 fn tell(host: &Host, id: &str, kind: &str, data: &impl Serialize) {
     if let Err(error) = host.publish(kind, Some(&format!("{COLLECTION}/{id}")), data) {
@@ -17,6 +19,7 @@ struct Triaged<'a> {
     severity: Severity,
     route: &'a str,
     escalate: bool,
+    summary: String,
 }
 
 /// How bad it is, and whose it is.
@@ -25,6 +28,7 @@ pub fn triaged(host: &Host, id: &str, triage: &Triage) {
         severity: triage.severity,
         route: &triage.route,
         escalate: triage.escalate,
+        summary: format!("{} for {}", word(&triage.severity), triage.route),
     };
     tell(host, id, "triaged", &data);
 }
@@ -79,9 +83,29 @@ pub fn last_tried(remediation: &Remediation) -> Option<&Step> {
     remediation.steps.iter().rfind(tried)
 }
 
+#[derive(Serialize)]
+struct Verified<'a> {
+    #[serde(flatten)]
+    verification: &'a Verification,
+    summary: String,
+}
+
 /// Whether it helped.
 pub fn verified(host: &Host, id: &str, verification: &Verification) {
-    tell(host, id, "verified", verification);
+    let first = verification.checks.first().map_or("", String::as_str);
+    let data = Verified {
+        verification,
+        summary: format!("{}: {first}", word(&verification.verdict)),
+    };
+    tell(host, id, "verified", &data);
+}
+
+/// As it is written in the record.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word.replace('_', " "),
+        _ => String::new(),
+    }
 }
 
 #[derive(Serialize)]
@@ -89,6 +113,7 @@ struct Escalated<'a> {
     to: &'a str,
     reason: &'a str,
     severity: Option<Severity>,
+    summary: String,
 }
 
 /// That a human is called.
@@ -97,6 +122,7 @@ pub fn escalated(host: &Host, id: &str, to: &str, reason: &str, severity: Option
         to,
         reason,
         severity,
+        summary: format!("to {to}: {reason}"),
     };
     tell(host, id, "escalated", &data);
 }
@@ -104,9 +130,14 @@ pub fn escalated(host: &Host, id: &str, to: &str, reason: &str, severity: Option
 #[derive(Serialize)]
 struct Resolved<'a> {
     resolution: &'a str,
+    summary: &'a str,
 }
 
 /// That it is over.
 pub fn resolved(host: &Host, id: &str, resolution: &str) {
-    tell(host, id, "resolved", &Resolved { resolution });
+    let data = Resolved {
+        resolution,
+        summary: resolution,
+    };
+    tell(host, id, "resolved", &data);
 }

@@ -4,7 +4,7 @@ use crate::Target;
 use crate::runbooks::Found;
 use crate::terms::dollars;
 use incident_asking::model::{self, DATA_RULE, Thought, unknown_name};
-use incident_asking::text::{data, line};
+use incident_asking::text::{data, line, sentence};
 use incident_contract::incident::{Remediation, Step, StepStatus};
 use mandate_sdk::prelude::*;
 
@@ -42,7 +42,7 @@ pub fn account(remediation: &Remediation, found: &Found, target: &Target) -> Str
             "{} of `{}`: {} Undo: {}.",
             step.tool,
             target.component,
-            line(step.outcome.as_deref().unwrap_or("done."), LONGEST_STEP),
+            sentence(step.outcome.as_deref().unwrap_or("Done."), LONGEST_STEP),
             line(step.undo.as_deref().unwrap_or("not known"), LONGEST_STEP).trim_end_matches('.')
         ),
         None if waiting > 0 => format!(

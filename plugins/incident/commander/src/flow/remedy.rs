@@ -5,7 +5,7 @@ use super::{End, Flow, Known, are, services};
 use crate::desk::{self, Stop};
 use crate::{alerts, crew, tell};
 use incident_asking::incident::now;
-use incident_asking::text::line;
+use incident_asking::text::sentence;
 use incident_contract::incident::{Cause, Incident, Severity, Step, Triage, Verdict};
 use mandate_sdk::prelude::*;
 
@@ -128,5 +128,5 @@ impl Flow<'_> {
 
 fn described(step: &Step) -> String {
     let outcome = step.outcome.as_deref().unwrap_or("Done.");
-    format!("{}: {}", step.tool, line(outcome, 200))
+    format!("{}: {}", step.tool, sentence(outcome, 200))
 }

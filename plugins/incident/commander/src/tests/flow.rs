@@ -14,7 +14,7 @@ fn a_step_that_helps_is_verified_and_learnt_from() {
         (output.cause.as_deref(), output.kind),
         (Some("db"), Some(FaultKind::Leak))
     );
-    assert_eq!(output.steps, ["actions.restart: restarted"]);
+    assert_eq!(output.steps, ["actions.restart: restarted."]);
     let record = scene.record();
     assert_eq!(record.status, Status::Resolved);
     assert!(
