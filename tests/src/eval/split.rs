@@ -156,8 +156,11 @@ fn find_issues(dir: &Path, name: &str, found: &mut Vec<(Place, PathBuf)>) -> any
     Ok(())
 }
 
+/// A component, and one that it calls.
+type Edge = (String, String);
+
 /// The components and edges of an adjacency matrix whose rows call its columns.
-fn parse_graph(bytes: &[u8]) -> anyhow::Result<(Vec<String>, Vec<(String, String)>)> {
+fn parse_graph(bytes: &[u8]) -> anyhow::Result<(Vec<String>, Vec<Edge>)> {
     let mut rows = table::records(bytes);
     let head = rows.next().context("it is empty")??;
     let mut components: Vec<String> = Vec::new();

@@ -82,7 +82,10 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(telemetry::metrics::list, telemetry::metrics::add))
         .routes(routes!(telemetry::logs::list, telemetry::logs::add))
         .routes(routes!(telemetry::spans::list, telemetry::spans::add))
-        .routes(routes!(telemetry::topology::list, telemetry::topology::replace))
+        .routes(routes!(
+            telemetry::topology::list,
+            telemetry::topology::replace
+        ))
         .routes(routes!(telemetry::otlp::metrics))
         .routes(routes!(telemetry::otlp::logs))
         .routes(routes!(telemetry::otlp::traces))

@@ -8,7 +8,8 @@ use crate::event::NewEvent;
 use crate::record::{Collection, RecordWrite};
 use crate::{CommitError, StoreError};
 use mandate_types::{
-    DeliveryId, Digest, ExecutionId, InvocationId, PluginName, PrincipalName, TaskId, TaskStatus, TenantId,
+    DeliveryId, Digest, ExecutionId, InvocationId, PluginName, PrincipalName, TaskId, TaskStatus,
+    TenantId,
 };
 use std::sync::Arc;
 
