@@ -217,11 +217,13 @@ fn groups(
             find.filter("affected_services", Comparison::Contains, &service)
         })?;
         for record in of_service {
-            know(record, None);
+            if open::takes_new(&record.body, now) {
+                know(record, None);
+            }
         }
     }
     for (name, alert) in names {
-        if let Some(record) = of_namesakes(host, alert)? {
+        if let Some(record) = of_namesakes(host, alert, now)? {
             know(record, Some(name));
         }
     }
@@ -236,7 +238,7 @@ fn groups(
         }
         // Not written yet, or not open any more.
         match host.records::<Sketch>(COLLECTION).get(&claim.incident) {
-            Ok(record) if !open::is_open(record.body.status) => {}
+            Ok(record) if !open::takes_new(&record.body, now) => {}
             Ok(_) | Err(Error::NotFound(_)) => groups.push(Group {
                 incident: claim.incident.clone(),
                 services: claim.services.clone(),
@@ -250,7 +252,7 @@ fn groups(
 }
 
 /// The open incident of other alerts of that name, of the same source, that are about no known service either.
-fn of_namesakes(host: &Host, alert: &Alert) -> Result<Option<Record<Sketch>>, Error> {
+fn of_namesakes(host: &Host, alert: &Alert, now: Time) -> Result<Option<Record<Sketch>>, Error> {
     let namesakes = host
         .records::<Readable<Alert>>(crate::alert::COLLECTION)
         .find()
@@ -267,7 +269,7 @@ fn of_namesakes(host: &Host, alert: &Alert) -> Result<Option<Record<Sketch>>, Er
             continue;
         }
         match host.records::<Sketch>(COLLECTION).get(&incident) {
-            Ok(record) if open::is_open(record.body.status) => return Ok(Some(record)),
+            Ok(record) if open::takes_new(&record.body, now) => return Ok(Some(record)),
             Ok(_) | Err(Error::NotFound(_)) => {}
             Err(error) => return Err(error),
         }

@@ -45,6 +45,8 @@ pub struct Sketch {
     pub affected_services: Vec<String>,
     /// When it was resolved.
     pub resolved_at: Option<Time>,
+    /// When a human was called for it.
+    pub escalated_at: Option<Time>,
 }
 
 impl<'de> Deserialize<'de> for Sketch {
@@ -59,6 +61,7 @@ impl<'de> Deserialize<'de> for Sketch {
                 .filter_map(|service| service.as_str().map(str::to_owned))
                 .collect(),
             resolved_at: part(&body, "resolved_at"),
+            escalated_at: body.get("escalation").and_then(|of| part(of, "at")),
         })
     }
 }

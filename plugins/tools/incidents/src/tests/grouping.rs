@@ -86,6 +86,37 @@ fn the_same_service_is_the_same_incident_as_long_as_that_is_open() {
 }
 
 #[test]
+fn what_begins_long_after_its_incident_was_handed_over_gets_another() {
+    let fake = fake();
+    let (goes_on, comes_again) = (alert("A", "cart", "high", 0), alert("B", "cart", "high", 0));
+    send(&fake, 0, &[goes_on.clone(), comes_again.clone()]);
+    let id = incidents(&fake)[0].0.clone();
+    set(&fake, &id, |incident| {
+        incident.status = Status::Awaiting;
+        incident.escalation = Some(incident_contract::incident::Escalation {
+            to: "on-call".to_owned(),
+            reason: "No harmless step is left.".to_owned(),
+            at: at(30),
+        });
+    });
+    send(&fake, 100, &[over(comes_again.clone(), 90)]);
+    send(&fake, 110, &[alert("B", "cart", "high", 105)]);
+    assert_eq!(incidents(&fake).len(), 1, "it is the same trouble yet");
+    send(&fake, 200, &[over(alert("B", "cart", "high", 105), 190)]);
+    send(&fake, 400, &[goes_on]);
+    assert_eq!(incidents(&fake).len(), 1, "it never was over");
+    send(&fake, 500, &[alert("B", "cart", "high", 495)]);
+    let all = incidents(&fake);
+    assert_eq!(all.len(), 2, "it may be another");
+    assert_eq!(
+        all.iter()
+            .filter(|(_, one)| one.status == Status::New)
+            .count(),
+        1
+    );
+}
+
+#[test]
 fn an_incident_that_a_human_made_takes_alerts_too() {
     let fake = fake();
     // As it comes over the API: what was not said is not there.
