@@ -258,8 +258,14 @@ pub fn change(
     }
 }
 
-/// The mean over some rows, weighted by requests where they are counted.
+/// The mean over some rows, weighted by requests where they are counted. A count that is missing is unknown, not none:
+/// it counts like those that are known.
 fn mean(values: &[Option<f64>], which: &[bool], requests: Option<&[Option<f64>]>) -> Option<f64> {
+    let known = || requests.into_iter().flatten().copied().flatten();
+    let unknown = match known().count() {
+        0 => 1.0,
+        count => known().sum::<f64>() / count as f64,
+    };
     let (mut sum, mut weight) = (0.0, 0.0);
     for (at, (value, _)) in values
         .iter()
@@ -269,7 +275,12 @@ fn mean(values: &[Option<f64>], which: &[bool], requests: Option<&[Option<f64>]>
     {
         let Some(value) = value else { continue };
         let share = match requests {
-            Some(requests) => requests.get(at).copied().flatten().unwrap_or(0.0).max(0.0),
+            Some(requests) => requests
+                .get(at)
+                .copied()
+                .flatten()
+                .unwrap_or(unknown)
+                .max(0.0),
             None => 1.0,
         };
         sum += value * share;
@@ -318,6 +329,11 @@ mod tests {
         let requests = [Some(10.0), Some(10.0), Some(90.0), Some(10.0)];
         let change = change(&slow, &rows(), Some(&requests), 0.0, 1.0);
         assert!((change.observed.unwrap() - 4.6).abs() < 1e-9);
+        // A count that is missing leaves the value; here it counts as (10 + 90) / 2.
+        let requests = [None, Some(10.0), Some(90.0), None];
+        let change = super::change(&slow, &rows(), Some(&requests), 0.0, 1.0);
+        let expected = (5.0 * 90.0 + 50.0) / 140.0;
+        assert!((change.observed.unwrap() - expected).abs() < 1e-9);
     }
 
     #[test]

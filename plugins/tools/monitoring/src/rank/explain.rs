@@ -6,6 +6,8 @@
 //! from its usual and called once in a thousand requests explains nothing.
 
 mod blind;
+mod origin;
+mod rivals;
 
 use super::deviation::{Deviation, belief};
 use super::graph::Graph;
@@ -39,12 +41,6 @@ const NOT_ASKED: f64 = 0.7;
 /// same calls, and what is measured by the caller may be the caller's.
 const SHARED: f64 = 0.15;
 const SHARED_STEPS: usize = 3;
-/// From how much suspicion on traffic is looked at.
-const LEAST_SUSPICION: f64 = 0.02;
-/// Whoever sends more requests than ever is more likely the cause than who suffers from them.
-const ORIGIN: f64 = 0.6;
-/// How much a caller's growth may be below that of the component to be the reason of it.
-const GROWN_ALIKE: f64 = 0.7;
 /// What deviates and is not below the symptom: edges may be missing.
 const FALLBACK: f64 = 0.02;
 const FALLBACK_ELSEWHERE: f64 = 0.3;
@@ -185,6 +181,7 @@ impl<'w> Walk<'w> {
                 parts.insert(callee, part);
             }
         }
+        self.prefer_the_greater(&mut parts, signal);
         // One cause is likelier than several: what the best callee alone does not explain is the component's own.
         // A component that starves makes all of its callees look a bit slow. Of a demand that may be noise, less is
         // left to be its own.
@@ -270,56 +267,6 @@ impl<'w> Walk<'w> {
             .filter(|(score, _, _)| *score >= CLEAR)
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .map(|(_, component, signal)| (component, signal))
-    }
-
-    /// Moves suspicion from those who suffer from too many requests to where these come from.
-    fn blame_origins(&self, suspicion: &mut [f64]) -> BTreeMap<usize, usize> {
-        let suspects: Vec<usize> = suspicion
-            .iter()
-            .enumerate()
-            .filter(|(_, share)| **share > LEAST_SUSPICION)
-            .map(|(component, _)| component)
-            .collect();
-        let mut origins = BTreeMap::new();
-        for suspect in suspects {
-            let origin = self.origin(suspect);
-            if origin == suspect {
-                continue;
-            }
-            let moved = suspicion.get(suspect).copied().unwrap_or(0.0) * ORIGIN;
-            if let Some(place) = suspicion.get_mut(suspect) {
-                *place -= moved;
-            }
-            if let Some(place) = suspicion.get_mut(origin) {
-                *place += moved;
-            }
-            origins.insert(suspect, origin);
-        }
-        origins
-    }
-
-    /// Up the calls, as long as a caller's traffic has grown alike.
-    fn origin(&self, suspect: usize) -> usize {
-        let mut at = suspect;
-        let mut seen = vec![suspect];
-        while let Some(growth) = self.at(at).growth {
-            let busiest = self
-                .graph
-                .callers(at)
-                .iter()
-                .copied()
-                .filter(|caller| !seen.contains(caller))
-                .filter(|caller| {
-                    self.at(*caller)
-                        .growth
-                        .is_some_and(|of| of > GROWN_ALIKE * growth)
-                })
-                .max_by(|a, b| self.at(*a).traffic.total_cmp(&self.at(*b).traffic));
-            let Some(caller) = busiest else { break };
-            seen.push(caller);
-            at = caller;
-        }
-        at
     }
 
     /// What deviates in the signal gets a little, so that the ranking goes on where calls do not lead.
