@@ -2,10 +2,11 @@
 //! quantiles over the whole baseline: three numbers per series instead of thousands of points, since each answer is
 //! kept in a journal.
 
+use crate::frame::Frame;
 use crate::settings::Settings;
 use crate::source::Source;
 use mandate_sdk::Error;
-use mandate_sdk::telemetry::{Aggregation, MetricQuery, Point, Range, Series};
+use mandate_sdk::telemetry::{Aggregation, MetricQuery, Point, Series};
 use std::collections::BTreeMap;
 
 /// The interquartile range of a normal distribution, in standard deviations.
@@ -61,52 +62,6 @@ pub struct Picture {
     pub components: BTreeMap<String, Golden>,
     /// How many measurements make one row.
     pub points_per_row: f64,
-}
-
-/// Where to look.
-#[derive(Clone, Copy, Debug)]
-pub struct Frame {
-    /// What is split into rows.
-    pub window: Range,
-    /// What is usual.
-    pub baseline: Range,
-    /// The length of a row, in microseconds.
-    pub row: u64,
-    /// How often is measured, in microseconds.
-    pub interval: u64,
-}
-
-impl Frame {
-    /// How many rows the window has.
-    pub fn rows(&self) -> usize {
-        let span = self.window.end.saturating_sub(self.window.start);
-        usize::try_from(span.div_ceil(self.row.max(1))).unwrap_or(0)
-    }
-
-    /// The row of a bucket that starts at a moment. A store may align buckets to the clock instead of the window:
-    /// then the first one starts before it.
-    pub fn row_of(&self, time: u64) -> usize {
-        let at = time.saturating_sub(self.window.start);
-        usize::try_from(at.div_ceil(self.row.max(1)))
-            .unwrap_or(usize::MAX)
-            .min(self.rows().saturating_sub(1))
-    }
-
-    /// Which rows are next to a moment: those that start within two fifths of what is looked at on each side of it.
-    pub fn near(&self, at: u64) -> Vec<bool> {
-        let side = at
-            .saturating_sub(self.window.start)
-            .max(self.window.end.saturating_sub(at));
-        let reach = side / 5 * 2;
-        (0..self.rows())
-            .map(|row| self.start_of(row).abs_diff(at) <= reach)
-            .collect()
-    }
-
-    /// When a row starts.
-    pub fn start_of(&self, row: usize) -> u64 {
-        self.window.start + self.row.saturating_mul(row as u64)
-    }
 }
 
 /// How several series of one component become one.
@@ -326,6 +281,7 @@ mod tests {
     use super::*;
     use crate::tests::store::Store;
     use crate::window::{MINUTE, SECOND};
+    use mandate_sdk::telemetry::Range;
 
     fn frame() -> Frame {
         Frame {

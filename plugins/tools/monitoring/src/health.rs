@@ -1,6 +1,7 @@
 //! How components are: `monitoring.health`. Missing data is never health.
 
-use crate::golden::{self, Frame, Golden, Measured, Scope};
+use crate::frame::Frame;
+use crate::golden::{self, Golden, Measured, Scope};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::window;

@@ -11,6 +11,7 @@
     )
 )]
 
+mod frame;
 mod golden;
 mod health;
 mod logs;

@@ -8,7 +8,8 @@ mod graph;
 mod rows;
 mod verdict;
 
-use crate::golden::{self, Frame, Picture, Scope};
+use crate::frame::Frame;
+use crate::golden::{self, Picture, Scope};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::window;
@@ -134,12 +135,17 @@ fn frame(
         end: at.saturating_add(window::HOUR).min(now.max(at)),
     });
     let interval = window::interval(source, settings, service, near)?.unwrap_or(window::MINUTE);
-    let window = wanted.unwrap_or_else(|| window::around(at, interval, now));
+    let mut window = wanted.unwrap_or_else(|| window::around(at, interval, now));
+    let row = window::row(window, interval);
+    if wanted.is_none() {
+        // Rows that begin when measurements do: most begin at whole intervals.
+        window.start -= window.start % row;
+    }
     let baseline = baseline.unwrap_or_else(|| window::before(window, interval));
     Ok(Frame {
         window,
         baseline,
-        row: window::row(window, interval),
+        row,
         interval,
     })
 }

@@ -3,7 +3,8 @@
 
 use super::deviation::{Change, change};
 use super::rows::Rows;
-use crate::golden::{Frame, Merge, Scope, Signal, signal};
+use crate::frame::Frame;
+use crate::golden::{Merge, Scope, Signal, signal};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::window::MINUTE;
