@@ -198,9 +198,13 @@ pub struct ScheduleTrigger {
     pub kind: String,
     /// The title of the task.
     pub title: String,
-    /// The task's input.
-    #[serde(default)]
+    /// The task's input; an empty object when absent.
+    #[serde(default = "empty_object")]
     pub input: Value,
+}
+
+fn empty_object() -> Value {
+    Value::Object(serde_json::Map::new())
 }
 
 /// `[records.<collection>]`

@@ -20,8 +20,9 @@ pub struct Alert {
     pub incident: Option<String>,
 }
 
-/// Whether the incident has alerts, and all of them are over and not merely flapping.
-pub fn are_over(host: &Host, incident: &Incident) -> bool {
+/// Whether the incident has alerts, and all of them are over and not merely flapping. Those that another incident has
+/// taken since are no longer its own.
+pub fn are_over(host: &Host, id: &str, incident: &Incident) -> bool {
     if incident.alerts.is_empty() || incident.alerts.len() > MOST {
         return false;
     }
@@ -33,9 +34,10 @@ pub fn are_over(host: &Host, incident: &Incident) -> bool {
     match found {
         Ok(alerts) => {
             alerts.len() == incident.alerts.len()
-                && alerts
-                    .iter()
-                    .all(|alert| alert.body.status == "resolved" && !alert.body.flapping)
+                && alerts.iter().all(|Record { body: alert, .. }| {
+                    let elsewhere = alert.incident.as_deref().is_some_and(|other| other != id);
+                    elsewhere || alert.status == "resolved" && !alert.flapping
+                })
         }
         Err(error) => {
             host.warn(format!(

@@ -92,7 +92,7 @@ impl Agent for Commander {
         if task.kind == watch::KIND {
             let output = match task.subject_in(alerts::COLLECTION) {
                 Some(alert) => watch::after_alert(host, &task.id, alert, settings)?,
-                None => watch::look_around(host, settings)?,
+                None => watch::look_around(host, &task.id, settings)?,
             };
             return Ok(report(output, 1.0));
         }

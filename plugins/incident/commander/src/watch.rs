@@ -2,7 +2,7 @@
 //! those whose task was lost, or that came while nobody was there, are taken up again.
 
 use crate::desk::Stop;
-use crate::flow::Flow;
+use crate::flow::{End, Flow};
 use crate::lead::{self, Lead};
 use crate::{Output, Settings, alerts};
 use incident_asking::incident::now;
@@ -20,6 +20,8 @@ const SETTLE: &str = "incidents.settle";
 const TAKEN: u64 = 90_000_000;
 /// Incidents that are taken up at a time; the next look finds the rest.
 const MOST: u32 = 20;
+/// Incidents of which it is looked at a time whether they are over, the newest first; each look may take a while.
+const MOST_CLOSED: u32 = 5;
 /// Tasks that may fail to bring an incident to an end, before a human is called.
 const MOST_ATTEMPTS: u32 = 3;
 
@@ -51,20 +53,31 @@ pub fn after_alert(
             "No human was called for it.".to_owned(),
         ));
     }
-    if !alerts::are_over(host, &record.body) {
+    close(host, task, &record, settings)
+}
+
+/// Closes an incident for which a human was called, if its alerts are over and health agrees.
+fn close(
+    host: &Host,
+    task: &str,
+    record: &Record<Incident>,
+    settings: Settings,
+) -> Result<Output, Error> {
+    let id = &record.id;
+    if !alerts::are_over(host, id, &record.body) {
         return Ok(Output::nothing(
-            &id,
+            id,
             "It has other alerts that go on.".to_owned(),
         ));
     }
-    let lead = match lead::take(host, &id, task, settings.most_seconds)? {
+    let lead = match lead::take(host, id, task, settings.most_seconds)? {
         lead::Taken::Mine(lead) => lead,
-        lead::Taken::Other(reason) => return Ok(Output::nothing(&id, reason)),
+        lead::Taken::Other(reason) => return Ok(Output::nothing(id, reason)),
     };
-    let ended = Flow::new(host, &id, settings, host.now()).close(&record);
+    let ended = Flow::new(host, id, settings, host.now()).close(record);
     lead::leave(host, lead);
     match ended {
-        Err(Stop::Closed(_)) => Ok(Output::nothing(&id, "It was closed meanwhile.".to_owned())),
+        Err(Stop::Closed(_)) => Ok(Output::nothing(id, "It was closed meanwhile.".to_owned())),
         Err(Stop::Failed(error)) => Err(error),
         Ok(output) => Ok(output),
     }
@@ -74,7 +87,7 @@ pub fn after_alert(
 ///
 /// # Errors
 /// What the host says.
-pub fn look_around(host: &Host, settings: Settings) -> Result<Output, Error> {
+pub fn look_around(host: &Host, task: &str, settings: Settings) -> Result<Output, Error> {
     settle(host);
     let mut taken_up = Vec::new();
     for record in left_behind(host)? {
@@ -102,12 +115,30 @@ pub fn look_around(host: &Host, settings: Settings) -> Result<Output, Error> {
         }
         taken_up.push(record.id);
     }
+    // What wakes the agent for an alert may have come before the last of them was let go of.
+    let awaiting = host
+        .records::<Incident>(COLLECTION)
+        .find()
+        .equal("status", "awaiting")
+        .limit(MOST_CLOSED)
+        .page()?;
+    let mut closed = Vec::new();
+    for record in awaiting.records {
+        if close(host, task, &record, settings)?.end == End::Resolved {
+            closed.push(record.id);
+        }
+    }
     Ok(Output::nothing(
         "",
-        if taken_up.is_empty() {
-            "No incident is left behind.".to_owned()
-        } else {
-            format!("Taken up: {}.", taken_up.join(", "))
+        match (taken_up.is_empty(), closed.is_empty()) {
+            (true, true) => "No incident is left behind.".to_owned(),
+            (false, true) => format!("Taken up: {}.", taken_up.join(", ")),
+            (true, false) => format!("Over: {}.", closed.join(", ")),
+            (false, false) => format!(
+                "Taken up: {}. Over: {}.",
+                taken_up.join(", "),
+                closed.join(", ")
+            ),
         },
     ))
 }

@@ -106,7 +106,7 @@ impl Flow<'_> {
         triage: &Triage,
         cause: &Cause,
     ) -> Result<Option<(End, String)>, Stop> {
-        if !alerts::are_over(self.host, &record.body) {
+        if !alerts::are_over(self.host, &self.id, &record.body) {
             return Ok(None);
         }
         self.progress(0.5, "its alerts resolved; verifying");

@@ -73,6 +73,18 @@ fn an_escalated_incident_is_closed_when_its_alerts_end_and_health_agrees() {
 }
 
 #[test]
+fn a_look_around_closes_what_is_over() {
+    let scene = Scene::new();
+    scene.alerts(&["resolved"]);
+    scene.change(|incident| {
+        incident.status = Status::Awaiting;
+        incident.cause = from_value(cause(true)).unwrap();
+    });
+    assert!(look_around(&scene).reason.starts_with("Over: INC-"));
+    assert_eq!(scene.record().status, Status::Resolved);
+}
+
+#[test]
 fn alerts_that_flapped_are_let_go_of() {
     let scene = Scene::new();
     let settled = Rc::new(RefCell::new(0));
