@@ -3,7 +3,7 @@
 use crate::host::{Host, on_one_thread};
 use crate::report::{Measure, Unit, median};
 use anyhow::ensure;
-use mandate_tests::eval::desk::{Desk, INCIDENT_PLUGINS, check_built};
+use mandate_tests::eval::desk::{Desk, INCIDENT_PLUGINS, build_missing};
 use mandate_tests::eval::scene;
 use mandate_tests::{Client, Do, Text, agent, tool};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// # Errors
 /// When an alert does not lead to the true cause.
 pub fn flow() -> anyhow::Result<Measure> {
-    check_built(&INCIDENT_PLUGINS)?;
+    build_missing(&INCIDENT_PLUGINS)?;
     let dir = tempfile::tempdir()?;
     on_one_thread(async {
         let host = Host::start(&dir, None).await?;

@@ -79,7 +79,7 @@ pub fn row(name: &str, measure: &Measure, aim: &str) {
 }
 
 fn line(name: &str, value: &str, floor: &str, ratio: &str, unit: &str, aim: &str) {
-    let line = format!("{name:<20} {value:>12} {floor:>12} {ratio:>6}  {unit:<12}  {aim}");
+    let line = format!("{name:<22} {value:>12} {floor:>12} {ratio:>6}  {unit:<12}  {aim}");
     println!("{}", line.trim_end());
 }
 

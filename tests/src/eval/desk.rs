@@ -7,6 +7,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// The tools and agents of the incident system, without the simulated environment.
@@ -229,28 +230,32 @@ pub fn plugin_file(id: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/plugins/{id}.wasm"))
 }
 
-/// Says what has to be built before anything can be measured.
+/// Builds the host and the plugins where they are missing: nothing can be measured without.
 ///
 /// # Errors
-/// When the host or a plugin is not built.
-pub fn check_built(plugins: &[&str]) -> anyhow::Result<()> {
-    let binary = std::env::var_os("MANDATE_BIN").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/mandate"),
-        PathBuf::from,
-    );
-    let plugins = plugins.iter().map(|id| plugin_file(id));
-    let missing: Vec<String> = std::iter::once(binary)
-        .chain(plugins)
-        .filter(|file| !file.is_file())
-        .map(|file| file.display().to_string())
+/// When that fails.
+pub fn build_missing(plugins: &[&str]) -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let binary = std::env::var_os("MANDATE_BIN")
+        .map_or_else(|| root.join("target/release/mandate"), PathBuf::from);
+    let needed: Vec<PathBuf> = std::iter::once(binary)
+        .chain(plugins.iter().map(|id| plugin_file(id)))
         .collect();
-    if missing.is_empty() {
+    let missing = || {
+        let missing = needed.iter().filter(|file| !file.is_file());
+        let names: Vec<String> = missing.map(|file| file.display().to_string()).collect();
+        names.join(", ")
+    };
+    if missing().is_empty() {
         return Ok(());
     }
-    bail!(
-        "not built: {}; run `make build` (scripts/build)",
-        missing.join(", ")
-    )
+    eprintln!("not built yet: {}; building", missing());
+    let built = Command::new(root.join("scripts/build")).status();
+    let built = built.context("scripts/build cannot be run")?;
+    if !built.success() || !missing().is_empty() {
+        bail!("not built: {}; see what `make build` says", missing());
+    }
+    Ok(())
 }
 
 /// A line of topology.

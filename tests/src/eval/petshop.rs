@@ -78,7 +78,7 @@ pub async fn evaluate(
     parallel: usize,
     mut tell: impl FnMut(&Row),
 ) -> anyhow::Result<Evaluation> {
-    desk::check_built(&INCIDENT_PLUGINS)?;
+    desk::build_missing(&INCIDENT_PLUGINS)?;
     let host = Host::with(&Options {
         // The data are years old.
         config: "[telemetry]\nretention_days = 0\n".to_owned(),

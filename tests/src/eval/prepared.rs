@@ -1,6 +1,6 @@
 //! Hosts that have the whole incident system installed: it is installed once, and each host begins with a copy.
 
-use super::desk::{Desk, ENVIRONMENT_PLUGINS, INCIDENT_PLUGINS, check_built};
+use super::desk::{Desk, ENVIRONMENT_PLUGINS, INCIDENT_PLUGINS, build_missing};
 use crate::Host;
 use crate::host::{DataDir, Options};
 use anyhow::Context;
@@ -28,8 +28,8 @@ pub async fn host() -> anyhow::Result<Host> {
 }
 
 async fn template() -> anyhow::Result<Arc<DataDir>> {
-    check_built(&INCIDENT_PLUGINS)?;
-    check_built(&ENVIRONMENT_PLUGINS)?;
+    build_missing(&INCIDENT_PLUGINS)?;
+    build_missing(&ENVIRONMENT_PLUGINS)?;
     let host = Host::start();
     let desk = Desk::new(host.admin(), "default");
     for plugin in ENVIRONMENT_PLUGINS.iter().chain(&INCIDENT_PLUGINS) {

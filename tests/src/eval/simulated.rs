@@ -163,7 +163,7 @@ pub async fn evaluate(
     mut tell: impl FnMut(&Trial),
 ) -> anyhow::Result<Vec<Trial>> {
     let plugins = [&ENVIRONMENT_PLUGINS[..], &INCIDENT_PLUGINS[..]].concat();
-    desk::check_built(&plugins)?;
+    desk::build_missing(&plugins)?;
     let host = Host::with(&Options::default());
     let desk = Desk::new(host.admin(), "default");
     for plugin in plugins {
