@@ -7,7 +7,8 @@ use super::writer::Writer;
 use crate::StoreError;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 use std::collections::HashMap;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 
 /// Numbered as their files; never edited once they have landed.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [Numbered; 3] = [
     (
         1,
         "tables",
@@ -39,6 +40,10 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
 
 /// How many connections only read.
 const READERS: u32 = 4;
+/// Prepared statements that a connection keeps.
+const STATEMENTS: usize = 256;
+/// How long a statement waits for another one's lock.
+const BUSY: Duration = Duration::from_secs(5);
 /// How many commits may wait before callers do.
 const QUEUE: usize = 1024;
 /// How far a subscriber may fall behind before it must read the events from the database.
@@ -63,49 +68,17 @@ impl SqliteStore {
         create_dir(data_dir)?;
         let lock = lock(data_dir).await?;
         let file = data_dir.join("mandate.db");
-        let mut options = SqliteConnectOptions::new()
-            .filename(&file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
+        let mut options = writing(&file, STATEMENTS)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5))
-            .statement_cache_capacity(256)
-            .pragma("cache_size", "-65536")
-            .pragma("temp_store", "memory")
-            // Fewer, larger checkpoints: a page written often is copied once.
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("journal_size_limit", "67108864")
-            .disable_statement_logging();
+            .pragma("cache_size", "-65536");
         if let Some(pages) = settings.max_pages {
             options = options.pragma("max_page_count", pages.to_string());
         }
         keep_private(&file)?;
         let mut conn = connect(&options, &data_dir.join("reserve")).await?;
-        let migrations = MIGRATIONS.map(|(number, name, text)| {
-            let kind = MigrationType::Simple;
-            Migration::new(number, name.into(), kind, text.into_sql_str(), false)
-        });
-        Migrator::with_migrations(migrations.into())
-            .run_direct(None, &mut conn, false)
-            .await
-            .map_err(|error| migration_error(error, &file))?;
+        migrate(&mut conn, &file, &MIGRATIONS).await?;
         let known = Writer::load(&mut conn).await?;
-
-        let readers = SqliteConnectOptions::new()
-            .filename(&file)
-            .read_only(true)
-            .busy_timeout(Duration::from_secs(5))
-            .statement_cache_capacity(256)
-            .disable_statement_logging();
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .acquire_timeout(Duration::from_secs(10))
-            .connect_lazy_with(readers);
-
+        let readers = reading(&file, STATEMENTS);
         let tasks = Arc::new(TaskCache::new());
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let (events, _) = broadcast::channel(BACKLOG);
@@ -126,6 +99,58 @@ impl SqliteStore {
             events,
         })
     }
+}
+
+/// A migration: its number, its name, its statements.
+pub(super) type Numbered = (i64, &'static str, &'static str);
+
+/// How the one connection that writes is opened; it keeps so many prepared statements.
+pub(super) fn writing(file: &Path, statements: usize) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .statement_cache_capacity(statements)
+        .pragma("temp_store", "memory")
+        // Fewer, larger checkpoints: a page written often is copied once.
+        .pragma("wal_autocheckpoint", "4000")
+        .pragma("journal_size_limit", "67108864")
+        .disable_statement_logging()
+}
+
+/// The connections that only read.
+pub(super) fn reading(file: &Path, statements: usize) -> SqlitePool {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .read_only(true)
+        .busy_timeout(BUSY)
+        .statement_cache_capacity(statements)
+        .disable_statement_logging();
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_lazy_with(options)
+}
+
+/// Brings the tables of `file` to what this host knows.
+pub(super) async fn migrate(
+    conn: &mut SqliteConnection,
+    file: &Path,
+    migrations: &[Numbered],
+) -> Result<(), StoreError> {
+    let migrations = migrations.iter().map(|&(number, name, text)| {
+        let kind = MigrationType::Simple;
+        Migration::new(number, name.into(), kind, text.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+        .run_direct(None, conn, false)
+        .await
+        .map_err(|error| migration_error(error, file))
 }
 
 /// Makes the file, so that only this user can read it even where the directory is open to
@@ -167,7 +192,7 @@ pub(super) async fn connect(
     Ok(conn)
 }
 
-pub(super) fn migration_error(error: sqlx::migrate::MigrateError, file: &Path) -> StoreError {
+fn migration_error(error: sqlx::migrate::MigrateError, file: &Path) -> StoreError {
     use sqlx::migrate::MigrateError;
     match error {
         MigrateError::Execute(error) => store_error(error),

@@ -7,30 +7,24 @@ use super::writer::{Numbers, Writer};
 use super::{QUEUE, TelemetryDb, ahead, block, rows};
 use crate::StoreError;
 use crate::series::{Edge, Key, SeriesSettings};
-use crate::sqlite::open::{connect, keep_private, migration_error};
+use crate::sqlite::open::{Numbered, connect, keep_private, migrate, reading, writing};
 use crate::sqlite::sql::{self, Arg, Columns as _, store_error};
 use mandate_types::TenantId;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
-    SqliteRow, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnection, SqliteRow};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Numbered as their files; never edited once they have landed.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
+const MIGRATIONS: [Numbered; 1] = [(
     1,
     "tables",
     include_str!("../../../../../migrations/sqlite-telemetry/0001_tables.sql"),
 )];
 
-/// How many connections only read.
-const READERS: u32 = 4;
+/// Prepared statements that a connection keeps.
+const STATEMENTS: usize = 128;
 /// Rows ahead that are read at once.
 const PAGE: i64 = 16;
 
@@ -42,50 +36,20 @@ impl TelemetryDb {
     /// there is no room even to open it.
     pub async fn open(data_dir: &Path, settings: SeriesSettings) -> Result<Self, StoreError> {
         let file = data_dir.join("telemetry.db");
-        let options = SqliteConnectOptions::new()
-            .filename(&file)
-            .create_if_missing(true)
+        let options = writing(&file, STATEMENTS)
             // Before there is a table: so the file can become smaller again.
             .auto_vacuum(SqliteAutoVacuum::Incremental)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5))
-            .statement_cache_capacity(128)
-            .pragma("cache_size", "-32768")
-            .pragma("temp_store", "memory")
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("journal_size_limit", "67108864")
-            .disable_statement_logging();
+            .pragma("cache_size", "-32768");
         keep_private(&file)?;
         let mut conn = connect(&options, &data_dir.join("telemetry.reserve")).await?;
-        let migrations = MIGRATIONS.map(|(number, name, text)| {
-            let kind = MigrationType::Simple;
-            Migration::new(number, name.into(), kind, text.into_sql_str(), false)
-        });
-        Migrator::with_migrations(migrations.into())
-            .run_direct(None, &mut conn, false)
-            .await
-            .map_err(|error| migration_error(error, &file))?;
+        migrate(&mut conn, &file, &MIGRATIONS).await?;
         let Loaded {
             heads,
             numbers,
             ahead,
             topology,
         } = load(&mut conn).await?;
-
-        let readers = SqliteConnectOptions::new()
-            .filename(&file)
-            .read_only(true)
-            .busy_timeout(Duration::from_secs(5))
-            .statement_cache_capacity(128)
-            .disable_statement_logging();
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .acquire_timeout(Duration::from_secs(10))
-            .connect_lazy_with(readers);
+        let readers = reading(&file, STATEMENTS);
         let heads = Arc::new(RwLock::new(heads));
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let retention = settings.retention;
