@@ -2,8 +2,9 @@
 //! than memory allows.
 
 use crate::api::Api;
-use crate::api::error::{ApiError, ApiResult};
-use crate::api::input::{body, content_type};
+use crate::api::auth::Client;
+use crate::api::error::{ApiError, ApiResult, blocking};
+use crate::api::input::{Params, body, content_type};
 use crate::telemetry::TelemetryConfig;
 use crate::telemetry::otlp::Histograms;
 use axum::body::Bytes;
@@ -12,12 +13,19 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use axum::http::{HeaderMap, StatusCode};
 use flate2::read::MultiGzDecoder;
 use mandate_store::SharedSeries;
-use mandate_types::Problem;
+use mandate_types::{Problem, TenantId};
 use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// Media types of lines of JSON.
+const LINES: &[&str] = &[
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/json",
+];
 /// How long a body waits until others are done.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How much larger than it came a body is expected to be once inflated.
@@ -41,6 +49,16 @@ pub struct Taken {
     /// As it was before it was compressed.
     pub bytes: Bytes,
     _room: Vec<OwnedSemaphorePermit>,
+}
+
+/// What a client sent as lines of JSON, and the room that it takes until it is dropped.
+pub struct Lines<T> {
+    /// For whom.
+    pub tenant: TenantId,
+    /// What the lines say.
+    pub items: T,
+    /// Held until the items are stored.
+    pub taken: Taken,
 }
 
 impl Intake {
@@ -68,6 +86,29 @@ impl Intake {
                 Duration::from_secs(1),
             )),
         }
+    }
+
+    /// Reads the lines of a request, all of them or none.
+    ///
+    /// # Errors
+    /// As [`Intake::take`]; 422 for a bad line, which is named.
+    pub async fn lines<T: Send + 'static>(
+        &self,
+        api: &Api,
+        client: &Client,
+        mut params: Params,
+        request: Request,
+        read: fn(&[u8]) -> Result<T, Problem>,
+    ) -> ApiResult<Lines<T>> {
+        let tenant = client.tenant(params.parsed("tenant")?)?;
+        params.finish()?;
+        let taken = self.take(api, request, LINES).await?;
+        let (items, taken) = blocking(move || Ok((read(&taken.bytes)?, taken))).await?;
+        Ok(Lines {
+            tenant,
+            items,
+            taken,
+        })
     }
 
     /// Reads the body of a request, which must be of one of these media types; of the first if it

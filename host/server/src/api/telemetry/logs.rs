@@ -1,11 +1,11 @@
 //! `/telemetry/logs`: log lines.
 
 use super::Accepted;
-use super::metrics::LINES;
+use super::intake::Lines;
 use super::range::range;
 use crate::api::auth::{Client, Viewer};
 use crate::api::doc::{Changes, Reads};
-use crate::api::error::{ApiResult, blocking};
+use crate::api::error::ApiResult;
 use crate::api::input::Params;
 use crate::api::{Api, Listing};
 use crate::telemetry::ndjson;
@@ -54,13 +54,17 @@ impl From<LogLine> for LogLineView {
 pub async fn add(
     client: Client,
     State(api): State<Api>,
-    mut params: Params,
+    params: Params,
     request: Request,
 ) -> ApiResult<Json<Accepted>> {
-    let tenant = client.tenant(params.parsed("tenant")?)?;
-    params.finish()?;
-    let taken = api.intake.take(&api, request, LINES).await?;
-    let (lines, _taken) = blocking(move || Ok((ndjson::logs(&taken.bytes)?, taken))).await?;
+    let sent = api
+        .intake
+        .lines(&api, &client, params, request, ndjson::logs);
+    let Lines {
+        tenant,
+        items: lines,
+        taken: _taken,
+    } = sent.await?;
     let accepted = Accepted::of(lines.len());
     let series = &api.intake.series;
     series.add_logs(&tenant, lines, Excess::Refuse).await?;

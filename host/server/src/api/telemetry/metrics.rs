@@ -1,10 +1,11 @@
 //! `/telemetry/metrics`: points of metric series.
 
 use super::Accepted;
+use super::intake::Lines;
 use super::range::{range, step};
 use crate::api::auth::{Client, Viewer};
 use crate::api::doc::{Changes, Reads};
-use crate::api::error::{ApiResult, blocking};
+use crate::api::error::ApiResult;
 use crate::api::input::Params;
 use crate::api::{Api, Listing};
 use crate::telemetry::{aggregation, ndjson};
@@ -14,14 +15,6 @@ use mandate_store::series::{Aggregation, Excess, Point, PointQuery, Series};
 use mandate_types::{Problem, Timestamp};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
-
-/// Media types of lines of JSON.
-pub(super) const LINES: &[&str] = &[
-    "application/x-ndjson",
-    "application/ndjson",
-    "application/jsonl",
-    "application/json",
-];
 
 /// A series with points.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -69,13 +62,17 @@ impl From<Series> for SeriesView {
 pub async fn add(
     client: Client,
     State(api): State<Api>,
-    mut params: Params,
+    params: Params,
     request: Request,
 ) -> ApiResult<Json<Accepted>> {
-    let tenant = client.tenant(params.parsed("tenant")?)?;
-    params.finish()?;
-    let taken = api.intake.take(&api, request, LINES).await?;
-    let (batch, _taken) = blocking(move || Ok((ndjson::points(&taken.bytes)?, taken))).await?;
+    let sent = api
+        .intake
+        .lines(&api, &client, params, request, ndjson::points);
+    let Lines {
+        tenant,
+        items: batch,
+        taken: _taken,
+    } = sent.await?;
     let accepted = Accepted {
         accepted: batch.points() as u64,
         missing: Some(batch.missing()),

@@ -1,11 +1,11 @@
 //! `/telemetry/spans`: parts of requests, as services saw them.
 
 use super::Accepted;
-use super::metrics::LINES;
+use super::intake::Lines;
 use super::range::range;
 use crate::api::auth::{Client, Viewer};
 use crate::api::doc::{Changes, Reads};
-use crate::api::error::{ApiResult, blocking};
+use crate::api::error::ApiResult;
 use crate::api::input::Params;
 use crate::api::{Api, Listing};
 use crate::telemetry::ndjson;
@@ -68,13 +68,17 @@ impl From<Span> for SpanView {
 pub async fn add(
     client: Client,
     State(api): State<Api>,
-    mut params: Params,
+    params: Params,
     request: Request,
 ) -> ApiResult<Json<Accepted>> {
-    let tenant = client.tenant(params.parsed("tenant")?)?;
-    params.finish()?;
-    let taken = api.intake.take(&api, request, LINES).await?;
-    let (spans, _taken) = blocking(move || Ok((ndjson::spans(&taken.bytes)?, taken))).await?;
+    let sent = api
+        .intake
+        .lines(&api, &client, params, request, ndjson::spans);
+    let Lines {
+        tenant,
+        items: spans,
+        taken: _taken,
+    } = sent.await?;
     let accepted = Accepted::of(spans.len());
     let series = &api.intake.series;
     series.add_spans(&tenant, spans, Excess::Refuse).await?;

@@ -1,10 +1,10 @@
 //! `/telemetry/topology`: who depends on whom.
 
 use super::Accepted;
-use super::metrics::LINES;
+use super::intake::Lines;
 use crate::api::auth::{Client, Viewer};
 use crate::api::doc::{Changes, Reads};
-use crate::api::error::{ApiResult, blocking};
+use crate::api::error::ApiResult;
 use crate::api::input::Params;
 use crate::api::{Api, Listing};
 use crate::telemetry::ndjson;
@@ -42,13 +42,17 @@ impl From<Edge> for EdgeView {
 pub async fn replace(
     client: Client,
     State(api): State<Api>,
-    mut params: Params,
+    params: Params,
     request: Request,
 ) -> ApiResult<Json<Accepted>> {
-    let tenant = client.tenant(params.parsed("tenant")?)?;
-    params.finish()?;
-    let taken = api.intake.take(&api, request, LINES).await?;
-    let (edges, _taken) = blocking(move || Ok((ndjson::edges(&taken.bytes)?, taken))).await?;
+    let sent = api
+        .intake
+        .lines(&api, &client, params, request, ndjson::edges);
+    let Lines {
+        tenant,
+        items: edges,
+        taken: _taken,
+    } = sent.await?;
     let accepted = Accepted::of(edges.len());
     api.intake.series.set_topology(&tenant, edges).await?;
     Ok(Json(accepted))
