@@ -7,6 +7,15 @@ use mandate_sdk::prelude::*;
 /// The most bytes of a record's id; a longer one is none.
 const LONGEST_ID: usize = 128;
 
+/// Which incident it is about.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Input {
+    /// The id of the incident; may be left out in a task about one.
+    #[serde(default)]
+    #[schemars(length(max = 128))]
+    pub incident: Option<String>,
+}
+
 /// The id in the task's input, or that of the record which the task is about.
 ///
 /// # Errors

@@ -22,19 +22,10 @@ mod verify;
 mod watch;
 
 use flow::{End, Flow};
-use incident_asking::incident;
+use incident_asking::incident::{self, Input};
 use incident_contract::FaultKind;
 use incident_contract::incident::Severity;
 use mandate_sdk::prelude::*;
-
-/// What is to be led. The event that wakes the agent fits too: its subject names the incident.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct Input {
-    /// The id of the incident; may be left out in a task about one.
-    #[serde(default)]
-    #[schemars(length(max = 128))]
-    pub incident: Option<String>,
-}
 
 /// What the operator may fill in.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -83,6 +74,7 @@ pub struct Output {
 pub struct Commander;
 
 impl Agent for Commander {
+    // The event that wakes the agent fits too: its subject names the incident.
     type Input = Input;
     type Output = Output;
     const SUMMARY: &'static str = "Leads an incident: triage, root cause, remediation, verification; ends it resolved, or with a human.";

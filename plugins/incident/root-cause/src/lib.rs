@@ -29,19 +29,10 @@ mod weigh;
 
 use action::Action;
 use chooser::Chooser;
-use incident_asking::incident;
+use incident_asking::incident::{self, Input};
 use incident_contract::incident::{Cause, Investigation};
 use mandate_sdk::prelude::*;
 use notebook::Notebook;
-
-/// What is to be looked at.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct Input {
-    /// The id of the incident; may be left out in a task about one.
-    #[serde(default)]
-    #[schemars(length(max = 128))]
-    pub incident: Option<String>,
-}
 
 /// What the operator may fill in.
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -17,18 +17,9 @@ mod opinion;
 mod route;
 
 use facts::Facts;
-use incident_asking::incident;
+use incident_asking::incident::{self, Input};
 use incident_contract::incident::{Severity, Triage};
 use mandate_sdk::prelude::*;
-
-/// What is to be looked at.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct Input {
-    /// The id of the incident; may be left out in a task about one.
-    #[serde(default)]
-    #[schemars(length(max = 128))]
-    pub incident: Option<String>,
-}
 
 /// What the operator may fill in.
 #[derive(Debug, Default, Deserialize)]
