@@ -89,17 +89,26 @@ pub struct Tree {
 }
 
 /// What is known of an execution when it starts or goes on.
-#[allow(missing_docs)] // the fields are those of `Tree`
 pub struct TreeStart {
+    /// Its id.
     pub execution: ExecutionId,
+    /// The task it is for.
     pub task: Option<TaskId>,
+    /// How many causes stand above that task.
     pub task_depth: u32,
+    /// The first task of the chain of causes.
     pub task_root: Option<TaskId>,
+    /// For whom.
     pub tenant: TenantId,
+    /// Who is at the root of its causes.
     pub principal: PrincipalName,
+    /// The record that the task is about.
     pub subject: Option<Subject>,
+    /// Whether it ran before.
     pub resumed: bool,
+    /// Stops every guest of the tree.
     pub stop: Stop,
+    /// Of its lease: who writes with an older one is refused.
     pub epoch: u64,
 }
 

@@ -65,7 +65,6 @@ pub fn reduce(
     buckets
 }
 
-#[allow(clippy::cast_precision_loss)] // counts and microseconds are far below 2^53
 fn summed_up(aggregation: Aggregation, points: &[Point], scratch: &mut Vec<f64>) -> Option<f64> {
     let values = points.iter().map(|point| point.value);
     let count = points.len() as f64;
@@ -87,11 +86,6 @@ fn summed_up(aggregation: Aggregation, points: &[Point], scratch: &mut Vec<f64>)
 }
 
 /// The quantile `q` of `values`, which are put into another order; none of none.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss
-)] // a place in a list
 fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
     let last = values.len().checked_sub(1)?;
     let place = q.clamp(0.0, 1.0) * last as f64;
@@ -107,7 +101,6 @@ fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
 }
 
 /// How fast a counter rose in `points`, seen from the point before them.
-#[allow(clippy::cast_precision_loss)] // as above
 fn rate(before: Option<Point>, points: &[Point]) -> Option<f64> {
     let mut last = before;
     let (mut rise, mut micros) = (0.0, 0_i64);

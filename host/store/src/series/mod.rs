@@ -60,12 +60,16 @@ pub struct PointQuery {
 
 /// How grave a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)]
 pub enum Severity {
+    /// For whoever looks for a mistake.
     Debug,
+    /// As it should be.
     Info,
+    /// Not as it should be, and it goes on.
     Warning,
+    /// Something was not done.
     Error,
+    /// It cannot go on.
     Fatal,
 }
 

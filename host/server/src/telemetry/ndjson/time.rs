@@ -10,7 +10,6 @@ use std::fmt;
 pub struct Time(pub Timestamp);
 
 /// The time of so many seconds since 1970, fractions allowed; none if it is none.
-#[allow(clippy::cast_possible_truncation)] // far outside of what is accepted
 pub fn seconds(seconds: f64) -> Option<Timestamp> {
     seconds
         .is_finite()

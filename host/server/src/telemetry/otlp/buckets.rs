@@ -182,7 +182,6 @@ impl Buckets {
 
     /// The mean; none of nothing.
     pub(super) fn average(&self) -> Option<f64> {
-        #[allow(clippy::cast_precision_loss)] // a count of requests
         let count = self.count() as f64;
         self.sum
             .map(|sum| sum / count)
@@ -232,7 +231,6 @@ impl Buckets {
     }
 
     /// The quantile `q`, as well as the buckets tell: values are taken to lie evenly in theirs.
-    #[allow(clippy::cast_precision_loss)] // counts of requests
     pub(super) fn quantile(&self, q: f64) -> Option<f64> {
         let wanted = q * self.count() as f64;
         let mut below = 0.0;

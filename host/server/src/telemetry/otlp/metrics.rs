@@ -157,7 +157,6 @@ impl Reading<'_> {
         delta: bool,
         buckets: Buckets,
     ) -> Result<(), LabelError> {
-        #[allow(clippy::cast_precision_loss)] // a count of requests
         let count = buckets.count() as f64;
         self.put(common, &format!("{}_count", common.name), None, count)?;
         if let Some(sum) = buckets.sum {
@@ -189,7 +188,6 @@ fn number<'a>(
     point: &'a NumberDataPoint,
     common: Common<'a>,
 ) -> Result<(), LabelError> {
-    #[allow(clippy::cast_precision_loss)] // all our numbers are f64
     let value = match point.value {
         Some(Value::AsDouble(value)) => value,
         Some(Value::AsInt(value)) => value as f64,
@@ -220,7 +218,6 @@ fn histogram<'a>(
         below = below.saturating_add(*count);
         let bound = point.explicit_bounds.get(place);
         let bound = bound.map_or_else(|| "+Inf".to_owned(), f64::to_string);
-        #[allow(clippy::cast_precision_loss)] // a count of requests
         let value = below as f64;
         reading.put(&common, &name, Some(("le", &bound)), value)?;
     }
@@ -250,7 +247,6 @@ fn summary<'a>(
     point: &'a SummaryDataPoint,
     common: Common<'a>,
 ) -> Result<(), LabelError> {
-    #[allow(clippy::cast_precision_loss)] // a count of requests
     let count = point.count as f64;
     reading.put(&common, &format!("{}_count", common.name), None, count)?;
     reading.put(&common, &format!("{}_sum", common.name), None, point.sum)?;

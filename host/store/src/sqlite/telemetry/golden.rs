@@ -142,7 +142,6 @@ async fn spans(
         Arg::Int(MOST_SPANS),
     ];
     let rows = sql::rows(conn, SELECT, &args).await?;
-    #[allow(clippy::cast_precision_loss)] // microseconds of a request
     let read = |row: &sqlx::sqlite::SqliteRow| {
         let duration = row.get_count("duration").ok()? as f64 / 1e6;
         Some((duration, row.get_bool("error").ok()?))
@@ -189,7 +188,6 @@ fn signals(batch: &mut PointBatch, service: &str, start: i64, spans: &[(f64, boo
     }
     if !own.availability {
         let failed = spans.iter().filter(|(_, error)| *error).count();
-        #[allow(clippy::cast_precision_loss)] // a count of spans
         let available = count.map(|count| 100.0 * (1.0 - failed as f64 / count));
         put("availability", "Average", available);
     }
