@@ -51,3 +51,38 @@ async fn sockets_that_do_not_sign_in_keep_nobody_out() {
     assert!(reason.contains("ws_clients"), "{reason}");
     strangers.clear();
 }
+
+/// Bodies that are announced and do not come take the room for telemetry; whoever comes then is told when to try again,
+/// as exporters want it, and finds room once the others are gone.
+#[tokio::test]
+async fn telemetry_that_finds_no_room_is_told_when_to_come_again() {
+    let host = Host::with(&Options {
+        config: "[telemetry]\nbody_limit = 1024\ninflated_limit = 1024\nwork_limit = 2048\n".into(),
+        ..Options::default()
+    });
+    let admin = host.admin();
+    let address = host.url.strip_prefix("http://").unwrap();
+    let head = format!(
+        "POST /v1/metrics HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/x-protobuf\r\nContent-Length: 1024\r\n\r\n",
+        admin.token()
+    );
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+    let nothing = serde_json::json!({"resourceMetrics": []});
+    let send = || async { Some(admin.post("/v1/metrics", &nothing).await) };
+    // Whether both are there already is not known; they are soon.
+    let busy = admin
+        .until(|| async { send().await.filter(|answer| answer.status != 200) })
+        .await;
+    assert_eq!((busy.status, busy.header("retry-after")), (503, "1"));
+    assert_eq!(busy.json()["code"], 14, "UNAVAILABLE of google.rpc.Status");
+    drop(held);
+    admin
+        .until(|| async { send().await.filter(|answer| answer.status == 200) })
+        .await;
+}
