@@ -108,7 +108,7 @@ impl Guest {
             function: C::FUNCTION.to_owned(),
             arguments,
             arguments_digest: digest,
-            effects: C::EFFECTS,
+            effects: call.effects(),
             state: StepState::Intended,
             answer: None,
             refused: false,
@@ -119,7 +119,7 @@ impl Guest {
         };
         let verdict = call
             .granted(&self.scope)
-            .and_then(|()| self.of_allowed_class::<C>());
+            .and_then(|()| self.of_allowed_class(call.effects()));
         if let Err(refusal) = verdict {
             let step = (!intended).then(|| {
                 Box::new(Step {
@@ -207,17 +207,16 @@ impl Guest {
     }
 
     /// An effect graver than the tool declared, or outside of a decision, is refused.
-    fn of_allowed_class<C: Capability>(&self) -> Result<(), Refusal> {
-        if C::EFFECTS <= self.scope.ceiling.min(Effects::Internal) {
+    fn of_allowed_class(&self, effects: Effects) -> Result<(), Refusal> {
+        if effects <= self.scope.ceiling.min(Effects::Internal) {
             return Ok(());
         }
-        let reason = if C::EFFECTS > Effects::Internal {
+        let reason = if effects > Effects::Internal {
             "external effects need an approved decision".to_owned()
         } else {
             format!(
-                "the tool is accepted with effects `{}`, and this call has `{}`",
-                self.scope.ceiling,
-                C::EFFECTS
+                "the tool is accepted with effects `{}`, and this call has `{effects}`",
+                self.scope.ceiling
             )
         };
         Err(Refusal {

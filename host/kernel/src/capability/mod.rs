@@ -138,7 +138,7 @@ pub trait Capability: Serialize + Send + Sync + Sized {
     const INTERFACE: &'static str;
     /// `create`
     const FUNCTION: &'static str;
-    /// The class of this call, fixed by the host.
+    /// The class of the function, fixed by the host.
     const EFFECTS: Effects = Effects::None;
     /// When its intent is written.
     const INTENT: Intent = Intent::None;
@@ -152,6 +152,11 @@ pub trait Capability: Serialize + Send + Sync + Sized {
     /// # Errors
     /// [`Refusal`], which the guest gets as `denied`.
     fn granted(&self, scope: &Scope) -> Result<(), Refusal>;
+
+    /// The class of this call, where that depends on its arguments.
+    fn effects(&self) -> Effects {
+        Self::EFFECTS
+    }
 
     /// The invocation that this call makes.
     fn child(&self, _at: &At) -> Option<InvocationId> {
