@@ -2,6 +2,7 @@
 //! under which they may happen at all.
 
 use crate::StoreError;
+use crate::audit::NewAct;
 use crate::delivery::Delivery;
 use crate::event::{Event, NewEvent};
 use crate::journal::{Ending, Execution, Invocation, LogLine, Step, StepAnswer};
@@ -100,6 +101,10 @@ pub enum Write {
     PutPrincipal(Box<Principal>),
     /// Forgets a principal.
     RemovePrincipal(PrincipalName),
+    /// An act, for the audit; numbered in the order of commits.
+    Audit(Box<NewAct>),
+    /// The hashes that chain acts, by their numbers.
+    SealActs(Vec<(u64, Digest)>),
 }
 
 /// What came of a commit.
@@ -176,6 +181,9 @@ pub trait Commit: Send + Sync {
     /// receiver that falls behind is told so by the channel and reads the rest from
     /// [`crate::EventStore::events`].
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Arc<Event>>;
+
+    /// The number of the last act of the audit, as it grows.
+    fn acts_written(&self) -> tokio::sync::watch::Receiver<u64>;
 
     /// Removes finished tasks of `tenant`s whose `expires_at` has passed, and old idempotency
     /// keys, deliveries, logs, and executions that are for no task. Returns how many tasks were removed.

@@ -11,6 +11,7 @@
     )
 )]
 
+pub mod audit;
 pub mod commit;
 pub mod delivery;
 pub mod event;
@@ -29,6 +30,7 @@ pub use sqlite::SqliteSettings;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use audit::{ActQuery, AuditStore, AuditedAct, NewAct, SharedAudit, UnreadableAct};
 pub use commit::{Commit, CommitError, Committed, Lease, Write};
 pub use delivery::{Delivery, DeliveryKey, DeliveryStatus, DeliveryStore};
 pub use event::{Event, EventQuery, EventStore, NewEvent};
@@ -74,6 +76,7 @@ pub trait Store:
     + PluginStore
     + PrincipalStore
     + DeliveryStore
+    + AuditStore
 {
 }
 
@@ -103,6 +106,12 @@ pub async fn open_embedded_with(
     Ok(Arc::new(
         sqlite::SqliteStore::open(data_dir, settings).await?,
     ))
+}
+
+/// The audit below `data_dir`, to be read only: beside a running host too, and without taking
+/// the directory from it. Whether there is one the first question tells.
+pub fn read_audit(data_dir: &Path) -> SharedAudit {
+    Arc::new(sqlite::AuditReader::new(data_dir))
 }
 
 /// Opens the telemetry below `data_dir`, which an open store has locked.

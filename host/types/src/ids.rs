@@ -228,6 +228,13 @@ fn derive(prefix: &str, parent: &InvocationId, sequence: u64, index: u32) -> Arc
     Arc::from(format!("{prefix}{text}"))
 }
 
+impl PrincipalName {
+    /// The name under which the host itself acts: nobody can be made under it.
+    pub fn host() -> Self {
+        Self(Arc::from("mandate"))
+    }
+}
+
 impl TenantId {
     /// The tenant for whom work is done when nobody says otherwise.
     pub fn default_tenant() -> Self {

@@ -9,6 +9,7 @@
     )
 )]
 
+pub mod act;
 pub mod clock;
 pub mod ids;
 pub mod json;
@@ -17,6 +18,7 @@ pub mod money;
 pub mod problem;
 pub mod status;
 
+pub use act::{Act, Actor};
 pub use clock::Timestamp;
 pub use ids::{
     DeliveryId, Digest, ExecutionId, InvocationId, PluginName, PrincipalName, Subject, TaskId,

@@ -3,7 +3,7 @@
 use super::bulk::{Bulk, Key, Table, Texts};
 use super::op::{self, Op, StepKey};
 use super::sql::{self, Arg, Columns};
-use super::{collection, delivery, journal, plugin, principal, task};
+use super::{audit, collection, delivery, journal, plugin, principal, task};
 use crate::commit::Lease;
 use crate::record::{Collection, RecordWrite};
 use crate::{CommitError, StoreError};
@@ -46,6 +46,8 @@ impl From<sqlx::Error> for Refused {
 pub(super) struct Known {
     /// The number of the last event.
     pub(super) last_event: u64,
+    /// The number of the last act of the audit.
+    pub(super) last_act: u64,
     pub(super) collections: Arc<HashMap<String, Arc<Collection>>>,
     pub(super) tenants: Arc<HashSet<TenantId>>,
 }
@@ -208,6 +210,16 @@ impl<'a> Batch<'a, '_> {
                 sql::run(self.conn, principal::PUT, row).await?;
             }
             Op::RemovePrincipal(name) => self.remove_principal(name).await?,
+            Op::Audit(row) => {
+                self.known.last_act += 1;
+                let seq = Arg::count(self.known.last_act);
+                let row = std::iter::once(seq).chain(row.iter().cloned()).collect();
+                self.bulk.add(Table::Audit, None, Cow::Owned(row));
+            }
+            Op::SealActs(row) => {
+                self.flush().await?;
+                sql::run(self.conn, audit::SEAL, row).await?;
+            }
         }
         Ok(())
     }

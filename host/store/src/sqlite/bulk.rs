@@ -3,7 +3,7 @@
 
 use super::op::StepKey;
 use super::sql::{self, Arg};
-use super::{collection, event, journal, task};
+use super::{audit, collection, event, journal, task};
 use mandate_types::{ExecutionId, InvocationId, TaskId, TenantId};
 use sqlx::sqlite::SqliteConnection;
 use std::borrow::Cow;
@@ -21,9 +21,10 @@ pub(super) enum Table {
     Records,
     Logs,
     Events,
+    Audit,
 }
 
-const TABLES: [Table; 8] = [
+const TABLES: [Table; 9] = [
     Table::Tasks,
     Table::Keys,
     Table::Executions,
@@ -32,6 +33,7 @@ const TABLES: [Table; 8] = [
     Table::Records,
     Table::Logs,
     Table::Events,
+    Table::Audit,
 ];
 
 impl Table {
@@ -53,6 +55,7 @@ impl Table {
             Self::Records => ("records", collection::COLUMNS, marks(9)),
             Self::Logs => ("logs", journal::LOG_COLUMNS, marks(8)),
             Self::Events => ("events", event::COLUMNS, marks(7)),
+            Self::Audit => ("audit", audit::COLUMNS, marks(7)),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::commit::{Commit, Committed, Lease, Write};
 use crate::{CommitError, Event, EventStore as _, StoreError};
 use mandate_types::{TenantId, Timestamp};
 use std::sync::Arc;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 
 fn ended() -> StoreError {
     StoreError::Unavailable("the writer has ended: the host must be started again".to_owned())
@@ -46,6 +46,10 @@ impl Commit for SqliteStore {
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
         self.events.subscribe()
+    }
+
+    fn acts_written(&self) -> watch::Receiver<u64> {
+        self.acts.clone()
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {

@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file, one writer, a few readers.
 
 mod apply;
+mod audit;
 mod bulk;
 mod cache;
 mod collection;
@@ -20,6 +21,7 @@ mod task;
 mod telemetry;
 mod writer;
 
+pub use audit::AuditReader;
 pub use open::SqliteSettings;
 pub use telemetry::TelemetryDb;
 
@@ -27,7 +29,7 @@ use crate::task::Page;
 use crate::{Event, Store, StoreError};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 /// A store in one file below the data directory.
 pub struct SqliteStore {
@@ -35,6 +37,7 @@ pub struct SqliteStore {
     tasks: Arc<cache::TaskCache>,
     jobs: mpsc::Sender<writer::Job>,
     events: broadcast::Sender<Arc<Event>>,
+    acts: watch::Receiver<u64>,
 }
 
 impl Store for SqliteStore {}

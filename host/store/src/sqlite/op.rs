@@ -2,7 +2,7 @@
 //! the one writer only hands them to the database.
 
 use super::sql::Arg;
-use super::{collection, delivery, event, journal, plugin, principal, task};
+use super::{audit, collection, delivery, event, journal, plugin, principal, task};
 use crate::commit::Write;
 use crate::event::NewEvent;
 use crate::record::{Collection, RecordWrite};
@@ -87,6 +87,8 @@ pub(super) enum Op {
         row: Row,
     },
     RemovePrincipal(PrincipalName),
+    Audit(Row),
+    SealActs(Row),
 }
 
 /// Which step.
@@ -217,6 +219,8 @@ fn one(write: Write) -> Result<Op, CommitError> {
             name: principal.name,
         },
         Write::RemovePrincipal(name) => Op::RemovePrincipal(name),
+        Write::Audit(act) => Op::Audit(audit::row(&act)),
+        Write::SealActs(hashes) => Op::SealActs(vec![Arg::json(&hashes)]),
     })
 }
 

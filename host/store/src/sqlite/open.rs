@@ -17,10 +17,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 /// Numbered as their files; never edited once they have landed.
-const MIGRATIONS: [Numbered; 3] = [
+const MIGRATIONS: &[Numbered] = &[
     (
         1,
         "tables",
@@ -35,6 +35,11 @@ const MIGRATIONS: [Numbered; 3] = [
         3,
         "deliveries",
         include_str!("../../../../migrations/sqlite/0003_deliveries.sql"),
+    ),
+    (
+        5,
+        "audit",
+        include_str!("../../../../migrations/sqlite/0005_audit.sql"),
     ),
 ];
 
@@ -76,12 +81,13 @@ impl SqliteStore {
         }
         keep_private(&file)?;
         let mut conn = connect(&options, &data_dir.join("reserve")).await?;
-        migrate(&mut conn, &file, &MIGRATIONS).await?;
+        migrate(&mut conn, &file, MIGRATIONS).await?;
         let known = Writer::load(&mut conn).await?;
         let readers = reading(&file, STATEMENTS);
         let tasks = Arc::new(TaskCache::new());
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let (events, _) = broadcast::channel(BACKLOG);
+        let (last_act, acts) = watch::channel(known.last_act);
         let writer = Writer {
             conn,
             options,
@@ -89,6 +95,7 @@ impl SqliteStore {
             texts: HashMap::new(),
             tasks: Arc::clone(&tasks),
             events: events.clone(),
+            last_act,
             lock,
         };
         tokio::spawn(writer.run(waiting));
@@ -97,6 +104,7 @@ impl SqliteStore {
             tasks,
             jobs,
             events,
+            acts,
         })
     }
 }

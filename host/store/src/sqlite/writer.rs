@@ -14,7 +14,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// The most commits that share a transaction.
 const MOST: usize = 256;
@@ -75,6 +75,7 @@ pub(super) struct Writer {
     pub(super) texts: Texts,
     pub(super) tasks: Arc<TaskCache>,
     pub(super) events: broadcast::Sender<Arc<Event>>,
+    pub(super) last_act: watch::Sender<u64>,
     /// Held as long as the connection.
     pub(super) lock: File,
 }
@@ -89,8 +90,17 @@ impl Writer {
             sql::rows(conn, text, &[]).await.map_err(sql::store_error)
         }
         let mut known = Known::default();
-        for row in read(conn, "SELECT value FROM counters WHERE name = 'event'").await? {
-            known.last_event = row.get_count("value")?;
+        for row in read(conn, "SELECT name, value FROM counters").await? {
+            let value = row.get_count("value")?;
+            match row.get_text("name")?.as_str() {
+                "event" => known.last_event = value,
+                "act" => known.last_act = value,
+                _ => {}
+            }
+        }
+        // Numbers are never given twice, whatever was done to the counter.
+        for row in read(conn, "SELECT coalesce(max(seq), 0) AS last FROM audit").await? {
+            known.last_act = known.last_act.max(row.get_count("last")?);
         }
         let mut collections = HashMap::new();
         for row in read(conn, "SELECT name, declaration FROM collections").await? {
@@ -173,6 +183,9 @@ impl Writer {
     ) {
         let mut seq = self.known.last_event;
         self.known = known;
+        let last_act = self.known.last_act;
+        self.last_act
+            .send_if_modified(|last| std::mem::replace(last, last_act) != last_act);
         // Before anybody can know of the change.
         for op in requests.iter().flat_map(|request| &request.ops) {
             if let Op::ChangeTask { id, .. } | Op::DeleteTask(id) = op {
@@ -219,7 +232,6 @@ impl Writer {
 
     /// The quick way: all in one go, rows of a kind together. Fails as a whole.
     async fn together(&mut self, requests: &[Request]) -> Result<Known, Failure> {
-        let before = self.known.last_event;
         sql::run(&mut self.conn, "BEGIN IMMEDIATE", &[]).await?;
         let mut batch = self.batch(false);
         batch
@@ -230,7 +242,7 @@ impl Writer {
         }
         batch.flush().await?;
         let known = batch.known;
-        self.end(before, known.last_event).await?;
+        self.end(&known).await?;
         Ok(known)
     }
 
@@ -250,7 +262,6 @@ impl Writer {
         &mut self,
         requests: &[Request],
     ) -> Result<(Known, Vec<Result<(), CommitError>>), sqlx::Error> {
-        let before = self.known.last_event;
         sql::run(&mut self.conn, "BEGIN IMMEDIATE", &[]).await?;
         let mut batch = self.batch(true);
         let mut results = Vec::with_capacity(requests.len());
@@ -273,14 +284,19 @@ impl Writer {
             results.push(refused.map_or(Ok(()), Err));
         }
         let known = batch.known;
-        self.end(before, known.last_event).await?;
+        self.end(&known).await?;
         Ok((known, results))
     }
 
-    async fn end(&mut self, before: u64, last_event: u64) -> Result<(), sqlx::Error> {
-        if last_event != before {
-            const COUNT: &str = "UPDATE counters SET value = ? WHERE name = 'event'";
-            sql::run(&mut self.conn, COUNT, &[Arg::count(last_event)]).await?;
+    async fn end(&mut self, known: &Known) -> Result<(), sqlx::Error> {
+        const COUNT: &str = "UPDATE counters SET value = ? WHERE name = ?";
+        for (name, before, now) in [
+            ("event", self.known.last_event, known.last_event),
+            ("act", self.known.last_act, known.last_act),
+        ] {
+            if now != before {
+                sql::run(&mut self.conn, COUNT, &[Arg::count(now), Arg::text(name)]).await?;
+            }
         }
         sql::run(&mut self.conn, "COMMIT", &[]).await?;
         Ok(())

@@ -25,6 +25,21 @@ impl Home {
         open_embedded(self.dir.path()).await
     }
 
+    /// Where its files are.
+    pub fn path(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// Does to the database what only somebody does who has the machine.
+    pub async fn by_hand(&self, statement: &'static str) {
+        use sqlx::{ConnectOptions as _, Connection as _};
+        let options =
+            sqlx::sqlite::SqliteConnectOptions::new().filename(self.dir.path().join("mandate.db"));
+        let mut conn = options.connect().await.unwrap();
+        sqlx::query(statement).execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+    }
+
     /// The modes of its files.
     pub fn modes(&self) -> Vec<(String, u32)> {
         use std::os::unix::fs::PermissionsExt as _;

@@ -7,6 +7,7 @@
     clippy::indexing_slicing
 )]
 
+mod audit;
 mod commits;
 mod deliveries;
 mod durability;
@@ -71,6 +72,10 @@ contract! {
     others::principals_and_tokens,
     others::installations_have_generations,
     others::packages_and_triggers,
+    audit::acts_are_numbered_in_the_transaction_of_the_deed,
+    audit::acts_are_found_by_who_what_when_and_for_whom,
+    audit::hashes_are_kept_beside_what_they_are_of,
+    audit::a_changed_act_is_told_by_its_number,
     durability::everything_is_there_after_reopening,
     durability::a_second_host_is_told_who_is_there,
     durability::a_full_disk_refuses_and_loses_nothing,

@@ -1,0 +1,68 @@
+//! What the audit tells of: who did what. The names are the texts that are stored and sent.
+
+use crate::PrincipalName;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Who did something: a principal, or the host itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String)]
+pub struct Actor(PrincipalName);
+
+impl Actor {
+    /// The host, by itself: nobody asked for it at that moment.
+    pub fn host() -> Self {
+        Self(PrincipalName::host())
+    }
+}
+
+impl From<PrincipalName> for Actor {
+    fn from(name: PrincipalName) -> Self {
+        Self(name)
+    }
+}
+
+impl From<&PrincipalName> for Actor {
+    fn from(name: &PrincipalName) -> Self {
+        Self(name.clone())
+    }
+}
+
+impl AsRef<str> for Actor {
+    fn as_ref(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What was done. What a plugin or a principal is called is in the act's subject.
+pub struct Act;
+
+#[allow(missing_docs)] // the names are the texts
+impl Act {
+    pub const TOKEN_CREATED: &'static str = "token_created";
+    pub const TOKEN_REMOVED: &'static str = "token_removed";
+    pub const SIGNED_IN: &'static str = "signed_in";
+    pub const SIGN_IN_REFUSED: &'static str = "sign_in_refused";
+    pub const PLUGIN_INSTALLED: &'static str = "plugin_installed";
+    pub const PLUGIN_UPGRADED: &'static str = "plugin_upgraded";
+    pub const PLUGIN_ROLLED_BACK: &'static str = "plugin_rolled_back";
+    pub const PLUGIN_QUARANTINED: &'static str = "plugin_quarantined";
+    pub const PLUGIN_ACTIVATED: &'static str = "plugin_activated";
+    pub const PLUGIN_REMOVED: &'static str = "plugin_removed";
+    pub const GRANT_CHANGED: &'static str = "grant_changed";
+    pub const SETTINGS_CHANGED: &'static str = "settings_changed";
+    pub const CONFIGURATION_CHANGED: &'static str = "configuration_changed";
+    /// A new key signs from here on.
+    pub const AUDIT_KEY_MADE: &'static str = "audit_key_made";
+    /// Acts were sealed at a start, because the host before ended without doing it.
+    pub const AUDIT_SEALED_LATE: &'static str = "audit_sealed_late";
+    /// At a start the table was not what the signed head says.
+    pub const AUDIT_MISMATCH: &'static str = "audit_mismatch";
+}
