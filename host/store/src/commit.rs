@@ -3,16 +3,18 @@
 
 use crate::StoreError;
 use crate::audit::NewAct;
+use crate::decision::{Decision, DecisionChange, Question, Wait, WaitKey, Woken};
 use crate::delivery::Delivery;
 use crate::event::{Event, NewEvent};
 use crate::journal::{Ending, Execution, Invocation, LogLine, Step, StepAnswer};
+use crate::ledger::LedgerEntry;
 use crate::plugin::{Installation, Package, TriggerState};
 use crate::principal::Principal;
 use crate::record::{Collection, RecordWrite};
 use crate::task::{Task, TaskChange};
 use mandate_types::{
-    Digest, ExecutionId, InvocationId, PluginName, PrincipalName, TaskId, TaskStatus, TenantId,
-    Timestamp,
+    Ceiling, DecisionId, DecisionStatus, Digest, ExecutionId, InvocationId, MicroUsd, PluginName,
+    PrincipalName, QuestionId, TaskId, TaskStatus, TenantId, Timestamp,
 };
 use std::sync::Arc;
 
@@ -38,6 +40,87 @@ pub enum Write {
         from: &'static [TaskStatus],
         /// What changes.
         change: Box<TaskChange>,
+    },
+    /// A new decision.
+    CreateDecision(Box<Decision>),
+    /// A change of a decision that must be in one of the states `from`, and must not have expired
+    /// at `live_at`.
+    ChangeDecision {
+        /// Which decision.
+        id: DecisionId,
+        /// The states in which the change is allowed.
+        from: &'static [DecisionStatus],
+        /// When it happens, if an expired one must not change so.
+        live_at: Option<Timestamp>,
+        /// What changes.
+        change: Box<DecisionChange>,
+    },
+    /// Reserves money, unless a sum would then be above its ceiling: [`CommitError::Exceeded`].
+    /// An entry that exists already, unsettled, changes nothing.
+    Reserve {
+        /// What is reserved.
+        entry: Box<LedgerEntry>,
+        /// What must hold with it.
+        ceilings: Vec<Ceiling>,
+    },
+    /// What a reservation came to; one that has ended already changes nothing.
+    Settle {
+        /// Which entry.
+        id: String,
+        /// What it cost; a refund counts as nothing. Zero releases it.
+        actual: MicroUsd,
+        /// Whether nobody knows, and it is booked in full.
+        uncertain: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// A new question.
+    AskQuestion(Box<Question>),
+    /// The answer to an open question.
+    AnswerQuestion {
+        /// Which.
+        id: QuestionId,
+        /// What.
+        answer: serde_json::Value,
+        /// Who.
+        by: PrincipalName,
+        /// When.
+        at: Timestamp,
+    },
+    /// Parks an execution until one of `waits` is over; [`CommitError::Conflict`] if one is
+    /// already.
+    Park {
+        /// Which.
+        execution: ExecutionId,
+        /// Its task.
+        task: Option<TaskId>,
+        /// For what.
+        waits: Vec<Wait>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Lets everything go on that waits for `key`: its tasks become `running`. Who is told is in
+    /// [`Committed::woken`].
+    Wake {
+        /// What is there.
+        key: WaitKey,
+        /// When.
+        at: Timestamp,
+    },
+    /// Takes back what an execution that ends still asks: its open decisions and questions.
+    Withdraw {
+        /// Which execution.
+        execution: ExecutionId,
+        /// When.
+        at: Timestamp,
+    },
+    /// The plugin must still be installed under this generation of its grant:
+    /// [`CommitError::GrantChanged`].
+    GrantIs {
+        /// Whose.
+        plugin: PluginName,
+        /// Which.
+        generation: u64,
     },
     /// Removes a finished task with its executions, invocations, steps and logs.
     DeleteTask(TaskId),
@@ -112,6 +195,8 @@ pub enum Write {
 pub struct Committed {
     /// The events of the commit, numbered, in order.
     pub events: Vec<Arc<Event>>,
+    /// The executions that go on.
+    pub woken: Vec<Woken>,
 }
 
 /// Why nothing of a commit was written.
@@ -138,6 +223,25 @@ pub enum CommitError {
         /// Its place in an `invoke-many`.
         index: u32,
     },
+    /// The decision is not in a state that allows the change.
+    #[error("the decision {id} is {status}")]
+    DecisionState {
+        /// Which decision.
+        id: DecisionId,
+        /// The state it is in; `expired` also when its time is over and nobody wrote that yet.
+        status: DecisionStatus,
+    },
+    /// More money than a ceiling allows.
+    #[error("{} allows {} over {}, of which {spent} are committed or reserved", ceiling.name, ceiling.most, ceiling.scope)]
+    Exceeded {
+        /// Which.
+        ceiling: Box<Ceiling>,
+        /// What is committed and reserved without this.
+        spent: MicroUsd,
+    },
+    /// The operator changed what the plugin may do.
+    #[error("the grant of {0} changed")]
+    GrantChanged(PluginName),
     /// There is no such row.
     #[error("there is no {0}")]
     NotFound(String),

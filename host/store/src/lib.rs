@@ -13,9 +13,12 @@
 
 pub mod audit;
 pub mod commit;
+pub mod crash;
+pub mod decision;
 pub mod delivery;
 pub mod event;
 pub mod journal;
+pub mod ledger;
 pub mod plugin;
 pub mod principal;
 pub mod record;
@@ -32,11 +35,16 @@ use std::sync::Arc;
 
 pub use audit::{ActQuery, AuditStore, AuditedAct, NewAct, SharedAudit, UnreadableAct};
 pub use commit::{Commit, CommitError, Committed, Lease, Write};
+pub use decision::{
+    Decision, DecisionChange, DecisionQuery, DecisionRequest, DecisionStore, Question,
+    QuestionQuery, Wait, WaitKey, Woken,
+};
 pub use delivery::{Delivery, DeliveryKey, DeliveryStatus, DeliveryStore};
 pub use event::{Event, EventQuery, EventStore, NewEvent};
 pub use journal::{
     Ending, Execution, Invocation, JournalStore, LogLevel, LogLine, Step, StepAnswer,
 };
+pub use ledger::{LedgerEntry, LedgerQuery, LedgerStore, SpendingKind};
 pub use plugin::{Installation, InstallationStatus, Package, PluginStore, TriggerState};
 pub use principal::{Principal, PrincipalStore};
 pub use record::{
@@ -77,6 +85,8 @@ pub trait Store:
     + PrincipalStore
     + DeliveryStore
     + AuditStore
+    + DecisionStore
+    + LedgerStore
 {
 }
 

@@ -123,6 +123,16 @@ id!(
     |text| is_prefixed(text, "dlv-")
 );
 id!(
+    /// A decision's id: `dec-` and 26 characters that sort by time.
+    DecisionId, "a decision id", "`dec-` and 26 lower-case letters and digits",
+    |text| is_prefixed(text, "dec-")
+);
+id!(
+    /// A question's id: `qst-` and 26 characters that sort by time.
+    QuestionId, "a question id", "`qst-` and 26 lower-case letters and digits",
+    |text| is_prefixed(text, "qst-")
+);
+id!(
     /// The name under which a plugin is installed; by default the plugin's id.
     PluginName, "a plugin name", "kebab case of at most 64 characters, such as `incident-triage`",
     is_kebab
@@ -192,6 +202,20 @@ impl DeliveryId {
     /// A new id, later than those before.
     pub fn fresh() -> Self {
         Self(fresh("dlv-"))
+    }
+}
+
+impl DecisionId {
+    /// A new id, later than those before.
+    pub fn fresh() -> Self {
+        Self(fresh("dec-"))
+    }
+}
+
+impl QuestionId {
+    /// A new id, later than those before.
+    pub fn fresh() -> Self {
+        Self(fresh("qst-"))
     }
 }
 

@@ -13,6 +13,7 @@ pub mod act;
 pub mod clock;
 pub mod ids;
 pub mod json;
+pub mod ledger;
 pub mod limits;
 pub mod money;
 pub mod problem;
@@ -21,12 +22,14 @@ pub mod status;
 pub use act::{Act, Actor};
 pub use clock::Timestamp;
 pub use ids::{
-    DeliveryId, Digest, ExecutionId, InvocationId, PluginName, PrincipalName, Subject, TaskId,
-    TenantId,
+    DecisionId, DeliveryId, Digest, ExecutionId, InvocationId, PluginName, PrincipalName,
+    QuestionId, Subject, TaskId, TenantId,
 };
+pub use ledger::{Ceiling, Scope};
 pub use limits::{LimitHit, LimitName, Limits};
 pub use money::MicroUsd;
 pub use problem::{FieldProblem, Problem};
 pub use status::{
-    Effects, EventKind, GuestKind, InvocationStatus, Role, StepState, TaskStatus, WaitReason,
+    DecisionStatus, Effects, EventKind, GuestKind, InvocationStatus, QuestionKind, QuestionStatus,
+    Risk, Role, StepState, TaskStatus, WaitReason,
 };

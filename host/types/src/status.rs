@@ -146,6 +146,64 @@ closed_set!(
 );
 
 closed_set!(
+    /// Where a decision is.
+    DecisionStatus, "decision status" {
+        /// Escalated: a human must answer.
+        Pending = "pending",
+        /// A human allowed it; it is not begun yet.
+        Approved = "approved",
+        /// Policy or a human refused it.
+        Denied = "denied",
+        /// Nobody answered in time, which denies it.
+        Expired = "expired",
+        /// What was asked is not what would be done any more, or its execution ended before.
+        Withdrawn = "withdrawn",
+        /// The approval is consumed, and the tool runs under it.
+        Executing = "executing",
+        /// The tool ended with a result.
+        Done = "done",
+        /// The tool ended without one.
+        Failed = "failed",
+        /// Judged only: the plugin runs dry.
+        DryRun = "dry_run",
+    }
+);
+
+closed_set!(
+    /// How much can go wrong.
+    Risk, "risk" {
+        /// Hardly anything.
+        Low = "low",
+        /// Something, for some.
+        Medium = "medium",
+        /// Much, or for many.
+        High = "high",
+    }
+);
+
+closed_set!(
+    /// Where a question to people is.
+    QuestionStatus, "question status" {
+        /// Nobody answered yet.
+        Open = "open",
+        /// Somebody did.
+        Answered = "answered",
+        /// Its execution ended before.
+        Withdrawn = "withdrawn",
+    }
+);
+
+closed_set!(
+    /// Why people are asked.
+    QuestionKind, "kind of question" {
+        /// An agent wants to know something.
+        Ask = "ask",
+        /// The host does not know whether an effect happened.
+        UnknownEffect = "unknown_effect",
+    }
+);
+
+closed_set!(
     /// What a principal may do; each role includes those before it.
     Role, "role" {
         /// Reads.

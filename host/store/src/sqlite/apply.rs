@@ -3,11 +3,17 @@
 use super::bulk::{Bulk, Key, Table, Texts};
 use super::op::{self, Op, StepKey};
 use super::sql::{self, Arg, Columns};
-use super::{audit, collection, delivery, journal, plugin, principal, task};
+use super::{
+    audit, collection, decision, delivery, journal, ledger, plugin, principal, task, waits,
+};
 use crate::commit::Lease;
+use crate::decision::Woken;
 use crate::record::{Collection, RecordWrite};
 use crate::{CommitError, StoreError};
-use mandate_types::{ExecutionId, InvocationId, PluginName, PrincipalName, TaskId, TenantId};
+use mandate_types::{
+    DecisionId, DecisionStatus, ExecutionId, InvocationId, PluginName, PrincipalName, TaskId,
+    TenantId,
+};
 use sqlx::sqlite::SqliteConnection;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -60,6 +66,8 @@ pub(super) struct Batch<'a, 'c> {
     pub(super) bulk: Bulk<'a>,
     /// Lease epochs, as far as they were read or written in this transaction.
     pub(super) epochs: HashMap<ExecutionId, u64>,
+    /// Executions that this commit lets go on.
+    pub(super) woken: Vec<Woken>,
     /// Each row is written at once, so that an error names its write.
     pub(super) careful: bool,
 }
@@ -165,6 +173,46 @@ impl<'a> Batch<'a, '_> {
                     return Err(self.task_state(id).await?.into());
                 }
             }
+            Op::CreateDecision(row) => {
+                sql::run(self.conn, decision::CREATE, row).await?;
+            }
+            Op::ChangeDecision { id, row } => {
+                if sql::run(self.conn, decision::CHANGE, row).await? == 0 {
+                    return Err(self.decision_state(id).await?.into());
+                }
+            }
+            Op::Reserve(reservation) => reservation.write(self.conn).await?,
+            Op::Settle {
+                id,
+                actual,
+                uncertain,
+                at,
+            } => ledger::settle(self.conn, id, *actual, *uncertain, *at).await?,
+            Op::AskQuestion(row) => {
+                sql::run(self.conn, decision::ASK, row).await?;
+            }
+            Op::AnswerQuestion { id, row } => {
+                if sql::run(self.conn, decision::ANSWER, row).await? == 0 {
+                    return Err(
+                        CommitError::Conflict(format!("the question {id} is not open")).into(),
+                    );
+                }
+            }
+            Op::Park {
+                execution,
+                task,
+                waits: all,
+                at,
+            } => {
+                self.need(Key::Execution(execution)).await?;
+                waits::park(self.conn, execution, task.as_ref(), all, *at).await?;
+            }
+            Op::Wake { key, at } => {
+                let woken = waits::wake(self.conn, &key.to_string(), *at).await?;
+                self.woken.extend(woken);
+            }
+            Op::Withdraw { execution, at } => waits::withdraw(self.conn, execution, *at).await?,
+            Op::GrantIs { plugin, generation } => self.grant_is(plugin, *generation).await?,
             Op::DeleteTask(id) => self.delete_task(id).await?,
             Op::StartExecution { id, epoch, row, .. } => {
                 self.epochs.insert(id.clone(), *epoch);
@@ -256,6 +304,34 @@ impl<'a> Batch<'a, '_> {
         // The executions below it are gone too.
         self.epochs.clear();
         Ok(())
+    }
+
+    /// Why a decision was not changed. Its time may be over although nobody has written that.
+    async fn decision_state(&mut self, id: &DecisionId) -> Result<CommitError, Refused> {
+        const STATUS: &str = "SELECT status FROM decisions WHERE id = ?";
+        let Some(row) = sql::first(self.conn, STATUS, &[Arg::text(id)]).await? else {
+            return Ok(CommitError::NotFound(format!("decision {id}")));
+        };
+        let status = match row.get_id("status")? {
+            DecisionStatus::Pending | DecisionStatus::Approved => DecisionStatus::Expired,
+            other => other,
+        };
+        Ok(CommitError::DecisionState {
+            id: id.clone(),
+            status,
+        })
+    }
+
+    async fn grant_is(&mut self, plugin: &PluginName, generation: u64) -> Result<(), Refused> {
+        const GENERATION: &str = "SELECT grant_generation FROM installations WHERE name = ?";
+        let row = sql::first(self.conn, GENERATION, &[Arg::text(plugin)]).await?;
+        let now = row
+            .map(|row| row.get_count("grant_generation"))
+            .transpose()?;
+        if now == Some(generation) {
+            return Ok(());
+        }
+        Err(CommitError::GrantChanged(plugin.clone()).into())
     }
 
     async fn take(&mut self, id: &'a ExecutionId, epoch: u64) -> Result<(), Refused> {

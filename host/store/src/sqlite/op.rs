@@ -1,15 +1,17 @@
 //! Writes made ready for the writer: rows and JSON are put together by the caller's task, so that
 //! the one writer only hands them to the database.
 
+use super::ledger::Reservation;
 use super::sql::Arg;
-use super::{audit, collection, delivery, event, journal, plugin, principal, task};
+use super::{audit, collection, decision, delivery, event, journal, plugin, principal, task};
 use crate::commit::Write;
+use crate::decision::{Wait, WaitKey};
 use crate::event::NewEvent;
 use crate::record::{Collection, RecordWrite};
 use crate::{CommitError, StoreError};
 use mandate_types::{
-    DeliveryId, Digest, ExecutionId, InvocationId, PluginName, PrincipalName, TaskId, TaskStatus,
-    TenantId,
+    DecisionId, DeliveryId, Digest, ExecutionId, InvocationId, MicroUsd, PluginName, PrincipalName,
+    QuestionId, TaskId, TaskStatus, TenantId, Timestamp,
 };
 use std::sync::Arc;
 
@@ -27,6 +29,41 @@ pub(super) enum Op {
     ChangeTask {
         id: TaskId,
         row: Row,
+    },
+    CreateDecision(Row),
+    ChangeDecision {
+        id: DecisionId,
+        row: Row,
+    },
+    Reserve(Box<Reservation>),
+    Settle {
+        id: String,
+        actual: MicroUsd,
+        uncertain: bool,
+        at: Timestamp,
+    },
+    AskQuestion(Row),
+    AnswerQuestion {
+        id: QuestionId,
+        row: Row,
+    },
+    Park {
+        execution: ExecutionId,
+        task: Option<TaskId>,
+        waits: Vec<Wait>,
+        at: Timestamp,
+    },
+    Wake {
+        key: WaitKey,
+        at: Timestamp,
+    },
+    Withdraw {
+        execution: ExecutionId,
+        at: Timestamp,
+    },
+    GrantIs {
+        plugin: PluginName,
+        generation: u64,
     },
     DeleteTask(TaskId),
     StartExecution {
@@ -136,6 +173,49 @@ fn one(write: Write) -> Result<Op, CommitError> {
             row: task::change_row(&id, from, &change),
             id,
         },
+        Write::CreateDecision(decision) => Op::CreateDecision(decision::row(&decision)),
+        Write::ChangeDecision {
+            id,
+            from,
+            live_at,
+            change,
+        } => Op::ChangeDecision {
+            row: decision::change_row(&id, from, live_at, &change),
+            id,
+        },
+        Write::Reserve { entry, ceilings } => {
+            Op::Reserve(Box::new(Reservation::new(&entry, ceilings)))
+        }
+        Write::Settle {
+            id,
+            actual,
+            uncertain,
+            at,
+        } => Op::Settle {
+            id,
+            actual,
+            uncertain,
+            at,
+        },
+        Write::AskQuestion(question) => Op::AskQuestion(decision::question_row(&question)),
+        Write::AnswerQuestion { id, answer, by, at } => Op::AnswerQuestion {
+            row: decision::answer_row(&id, &answer, &by, at),
+            id,
+        },
+        Write::Park {
+            execution,
+            task,
+            waits,
+            at,
+        } => Op::Park {
+            execution,
+            task,
+            waits,
+            at,
+        },
+        Write::Wake { key, at } => Op::Wake { key, at },
+        Write::Withdraw { execution, at } => Op::Withdraw { execution, at },
+        Write::GrantIs { plugin, generation } => Op::GrantIs { plugin, generation },
         Write::DeleteTask(id) => Op::DeleteTask(id),
         Write::StartExecution(execution) => Op::StartExecution {
             row: journal::execution_row(&execution),

@@ -7,6 +7,7 @@ use super::cache::TaskCache;
 use super::op::Op;
 use super::sql::{self, Arg, Columns};
 use crate::commit::{Committed, Lease};
+use crate::decision::Woken;
 use crate::{CommitError, Event, StoreError};
 use mandate_types::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -153,7 +154,7 @@ impl Writer {
 
     async fn group(&mut self, requests: Vec<Request>) {
         let outcome = match self.together(&requests).await {
-            Ok(known) => Ok((known, requests.iter().map(|_| Ok(())).collect())),
+            Ok((known, woken)) => Ok((known, woken.into_iter().map(Ok).collect())),
             Err(failure) => {
                 self.undo().await;
                 match failure {
@@ -179,7 +180,7 @@ impl Writer {
         &mut self,
         known: Known,
         requests: Vec<Request>,
-        results: Vec<Result<(), CommitError>>,
+        results: Vec<Result<Vec<Woken>, CommitError>>,
     ) {
         let mut seq = self.known.last_event;
         self.known = known;
@@ -192,8 +193,13 @@ impl Writer {
                 self.tasks.forget(id);
             }
         }
+        for woken in results.iter().flatten().flatten() {
+            if let Some(task) = &woken.task {
+                self.tasks.forget(task);
+            }
+        }
         for (request, result) in requests.into_iter().zip(results) {
-            let answer = result.map(|()| {
+            let answer = result.map(|woken| {
                 let mut events = Vec::new();
                 for op in request.ops {
                     let Op::Event { event: new, .. } = op else {
@@ -213,7 +219,7 @@ impl Writer {
                     let _ = self.events.send(Arc::clone(&event));
                     events.push(event);
                 }
-                Committed { events }
+                Committed { events, woken }
             });
             drop(request.reply.send(answer));
         }
@@ -226,31 +232,37 @@ impl Writer {
             known: self.known.clone(),
             bulk: Bulk::default(),
             epochs: HashMap::new(),
+            woken: Vec::new(),
             careful,
         }
     }
 
     /// The quick way: all in one go, rows of a kind together. Fails as a whole.
-    async fn together(&mut self, requests: &[Request]) -> Result<Known, Failure> {
+    async fn together(
+        &mut self,
+        requests: &[Request],
+    ) -> Result<(Known, Vec<Vec<Woken>>), Failure> {
         sql::run(&mut self.conn, "BEGIN IMMEDIATE", &[]).await?;
         let mut batch = self.batch(false);
         batch
             .read_epochs(requests.iter().filter_map(|r| r.lease.as_ref()))
             .await?;
+        let mut woken = Vec::with_capacity(requests.len());
         for request in requests {
             batch.commit(request.lease.as_ref(), &request.ops).await?;
+            woken.push(std::mem::take(&mut batch.woken));
         }
         batch.flush().await?;
         let known = batch.known;
         self.end(&known).await?;
-        Ok(known)
+        Ok((known, woken))
     }
 
     /// The careful way: each commit on its own savepoint, so that it fails alone.
     async fn apart(
         &mut self,
         requests: &[Request],
-    ) -> Result<(Known, Vec<Result<(), CommitError>>), StoreError> {
+    ) -> Result<(Known, Vec<Result<Vec<Woken>, CommitError>>), StoreError> {
         let outcome = self.each(requests).await.map_err(sql::store_error);
         if outcome.is_err() {
             self.undo().await;
@@ -261,7 +273,7 @@ impl Writer {
     async fn each(
         &mut self,
         requests: &[Request],
-    ) -> Result<(Known, Vec<Result<(), CommitError>>), sqlx::Error> {
+    ) -> Result<(Known, Vec<Result<Vec<Woken>, CommitError>>), sqlx::Error> {
         sql::run(&mut self.conn, "BEGIN IMMEDIATE", &[]).await?;
         let mut batch = self.batch(true);
         let mut results = Vec::with_capacity(requests.len());
@@ -281,7 +293,8 @@ impl Writer {
                 batch.epochs.clear();
             }
             sql::run(batch.conn, "RELEASE one", &[]).await?;
-            results.push(refused.map_or(Ok(()), Err));
+            let woken = std::mem::take(&mut batch.woken);
+            results.push(refused.map_or(Ok(woken), Err));
         }
         let known = batch.known;
         self.end(&known).await?;
