@@ -120,6 +120,7 @@ async fn start(kernel: Arc<Kernel>, tree: Arc<Tree>, call: Call) -> Result<Repor
         steps: 0,
         peak_memory_bytes: 0,
         cost_micro_usd: Default::default(),
+        erased: false,
     };
     let started_at = row.started_at;
     let mut writes = vec![Write::StartInvocation(Box::new(row))];
@@ -324,6 +325,7 @@ async fn run(
     }
     let (status, report) = conclude(result);
     let ending = Ending {
+        tenant: tree.tenant.clone(),
         status,
         result: report
             .as_ref()

@@ -104,6 +104,7 @@ impl Guest {
             invocation: self.scope.id.clone(),
             sequence,
             index,
+            tenant: self.scope.tree.tenant.clone(),
             interface: C::INTERFACE.to_owned(),
             function: C::FUNCTION.to_owned(),
             arguments,
@@ -116,6 +117,7 @@ impl Guest {
             cost_micro_usd: MicroUsd::ZERO,
             at: Timestamp::now(),
             answered_at: None,
+            erased: false,
         };
         let verdict = call
             .granted(&self.scope)
@@ -245,7 +247,7 @@ impl Guest {
         self.scope.tree.add_cost(cost.0);
         self.cost = self.cost.plus(cost);
         self.journal.answered_at(now);
-        let invocation = self.scope.id.clone();
+        let (invocation, tenant) = (self.scope.id.clone(), self.scope.tree.tenant.clone());
         let write = |encoded: Value, refused: bool| match step.clone() {
             Some(mut step) => {
                 step.state = StepState::Answered;
@@ -259,6 +261,7 @@ impl Guest {
                 invocation: invocation.clone(),
                 sequence,
                 index,
+                tenant: tenant.clone(),
                 answer: encoded,
                 refused,
                 cost_micro_usd: cost,

@@ -28,8 +28,8 @@ const FLUSH_AT: usize = 256;
 /// whoever takes it up again replays it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Halted {
-    /// Its journal cannot be written.
-    #[error("the journal cannot be written: {0}")]
+    /// Its journal cannot be read or written.
+    #[error("the journal cannot be used: {0}")]
     Store(#[from] StoreError),
     /// Another host journals it.
     #[error("another host took the execution over")]
@@ -318,6 +318,7 @@ mod samples {
             steps: 0,
             peak_memory_bytes: 0,
             cost_micro_usd: MicroUsd::ZERO,
+            erased: false,
         }
     }
 }

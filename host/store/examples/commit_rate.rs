@@ -42,6 +42,7 @@ async fn one(store: &dyn Store) -> u32 {
             .collect::<Vec<_>>()
     };
     let ending = Ending {
+        tenant: TenantId::default(),
         status: InvocationStatus::Succeeded,
         result: Some(serde_json::json!({"summary": "done"})),
         error: None,

@@ -84,12 +84,16 @@ pub struct Invocation {
     pub peak_memory_bytes: u64,
     /// What its own steps cost, without those below.
     pub cost_micro_usd: MicroUsd,
+    /// The journals of its tenant were erased: `input`, `result` and `error` are null, whatever they were.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 /// How an invocation ended.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // the fields are those of `Invocation`
 pub struct Ending {
+    pub tenant: TenantId,
     pub status: InvocationStatus,
     pub result: Option<Value>,
     pub error: Option<crate::TaskError>,
@@ -108,6 +112,8 @@ pub struct Step {
     pub sequence: u64,
     /// The place within an `invoke-many`; 0 elsewhere.
     pub index: u32,
+    /// For whom: that of its invocation.
+    pub tenant: TenantId,
     /// `mandate:records/records`, …
     pub interface: String,
     /// `create`, `complete`, …
@@ -132,6 +138,9 @@ pub struct Step {
     pub at: Timestamp,
     /// When it was answered.
     pub answered_at: Option<Timestamp>,
+    /// The journals of its tenant were erased: `arguments` and `answer` are null, whatever they were.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 /// The answer to a step written as an intent.
@@ -141,6 +150,7 @@ pub struct StepAnswer {
     pub invocation: InvocationId,
     pub sequence: u64,
     pub index: u32,
+    pub tenant: TenantId,
     pub answer: Value,
     pub refused: bool,
     pub cost_micro_usd: MicroUsd,
@@ -190,16 +200,16 @@ pub trait JournalStore: Send + Sync {
     /// The executions of a task, oldest first.
     async fn executions(&self, task: &TaskId) -> Result<Vec<Execution>, StoreError>;
 
-    /// One invocation.
+    /// One invocation, to go on with it: one that was erased is [`StoreError::Erased`].
     async fn invocation(&self, id: &InvocationId) -> Result<Option<Invocation>, StoreError>;
 
-    /// The invocations of an execution, oldest first.
+    /// The invocations of an execution, oldest first; of those that were erased, what is left.
     async fn invocations(&self, execution: &ExecutionId) -> Result<Vec<Invocation>, StoreError>;
 
-    /// All steps of one invocation, in order.
+    /// All steps of one invocation, in order, to replay them: one that was erased is [`StoreError::Erased`].
     async fn steps(&self, invocation: &InvocationId) -> Result<Vec<Step>, StoreError>;
 
-    /// A page of the steps of a whole execution, by time.
+    /// A page of the steps of a whole execution, by time; of those that were erased, what is left.
     async fn execution_steps(
         &self,
         execution: &ExecutionId,

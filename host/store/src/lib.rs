@@ -30,6 +30,7 @@ mod sqlite;
 #[doc(hidden)]
 pub use sqlite::SqliteSettings;
 
+use mandate_types::TenantId;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -72,6 +73,12 @@ pub enum StoreError {
     /// A row does not read back; a mistake of ours or a file changed by hand.
     #[error("the database holds a row that cannot be read: {0}")]
     Corrupt(String),
+    /// The key of a tenant is not there, or is another one: its journals are neither read nor written.
+    #[error("{0}")]
+    Key(String),
+    /// The key of this tenant was destroyed, and nobody can read what was written under it.
+    #[error("the journals of the tenant {0} were erased")]
+    Erased(TenantId),
 }
 
 /// Everything that a host keeps.

@@ -37,6 +37,7 @@ impl Drop for Dropped<'_> {
             "error": error,
         });
         let ending = Ending {
+            tenant: self.tree.tenant.clone(),
             status: InvocationStatus::Cancelled,
             result: None,
             error: Some(error),

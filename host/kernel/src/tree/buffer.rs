@@ -71,10 +71,11 @@ mod tests {
     use super::super::samples::invocation;
     use super::*;
     use mandate_store::{Ending, Invocation};
-    use mandate_types::{InvocationId, InvocationStatus, MicroUsd, Timestamp};
+    use mandate_types::{InvocationId, InvocationStatus, MicroUsd, TenantId, Timestamp};
 
     fn end(id: &InvocationId) -> Write {
         let ending = Ending {
+            tenant: TenantId::default(),
             status: InvocationStatus::Succeeded,
             result: Some(serde_json::json!(7)),
             error: None,

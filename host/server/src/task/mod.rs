@@ -393,7 +393,8 @@ pub fn task_event(task: &Task, kind: &str, data: serde_json::Value) -> Write {
 /// What a client is told when the database cannot do it.
 pub fn store_problem(error: StoreError) -> Problem {
     match error {
-        StoreError::Unavailable(_) => Problem::unavailable(error.to_string()),
+        StoreError::Unavailable(_) | StoreError::Key(_) => Problem::unavailable(error.to_string()),
+        StoreError::Erased(_) => Problem::new(410, "erased", "Erased", error.to_string()),
         StoreError::Full(_) => Problem::new(507, "disk-full", "No room", error.to_string()),
         StoreError::Cursor => Problem::invalid_field("cursor", "a cursor that this host gave out"),
         StoreError::Query(reason) => Problem::invalid(reason),

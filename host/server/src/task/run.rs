@@ -219,6 +219,10 @@ impl Tasks {
                 tracing::warn!(task = %task.id, "another host took the execution over");
                 Next::Done
             }
+            Halted::Store(StoreError::Erased(_)) if task.status == TaskStatus::Running => {
+                self.give_up(task, TaskStatus::Failed, "erased", &halted)
+                    .await
+            }
             // What the journal holds does not get better by trying again.
             Halted::Store(StoreError::Corrupt(_)) if task.status == TaskStatus::Running => {
                 self.give_up(task, TaskStatus::Blocked, "blocked", &halted)
@@ -244,11 +248,13 @@ impl Tasks {
         tracing::error!(task = %task.id, error = %why, "the execution cannot go on");
         let error = error(kind, &why.to_string());
         let event = task_event(task, EventKind::TASK_FAILED, json!({"error": error}));
+        let now = Timestamp::now();
         let change = TaskChange {
             status: Some(status),
             queued: Some(false),
             error: Some(Some(error)),
-            updated_at: Timestamp::now(),
+            completed_at: status.is_final().then_some(Some(now)),
+            updated_at: now,
             ..TaskChange::default()
         };
         let write = Write::ChangeTask {

@@ -104,12 +104,13 @@ fn read_invocation(row: &SqliteRow) -> Result<Invocation, StoreError> {
         steps: row.get_count("steps")?,
         peak_memory_bytes: row.get_count("peak_memory_bytes")?,
         cost_micro_usd: MicroUsd(row.get_int("cost_micro_usd")?),
+        erased: false,
     })
 }
 
 /// Takes [`ending_row`].
 pub(super) const END_INVOCATION: &str = "UPDATE invocations SET status = ?, result = ?, error = ?, ended_at = ?, \
-    steps = ?, peak_memory_bytes = ?, cost_micro_usd = ? WHERE id = ?";
+    steps = ?, peak_memory_bytes = ?, cost_micro_usd = ? WHERE id = ? AND tenant = ?";
 
 pub(super) fn ending_row(id: &InvocationId, ending: &Ending) -> Vec<Arg> {
     vec![
@@ -121,21 +122,21 @@ pub(super) fn ending_row(id: &InvocationId, ending: &Ending) -> Vec<Arg> {
         Arg::count(ending.peak_memory_bytes),
         ending.cost_micro_usd.into(),
         Arg::text(id),
+        Arg::text(&ending.tenant),
     ]
 }
 
-/// `tenant` comes from the invocation, see [`STEP_TUPLE`].
 pub(super) const STEP_COLUMNS: &str = "tenant, invocation, sequence, idx, interface, function, arguments, \
     arguments_digest, effects, state, answer, refused, child, cost_micro_usd, at, answered_at";
 
-/// The tenant is looked up, which also refuses steps of invocations that are not there.
-pub(super) const STEP_TUPLE: &str =
-    "((SELECT tenant FROM invocations WHERE id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+/// The tenant must be that of the invocation, which also refuses steps of invocations that are not there.
+pub(super) const STEP_TUPLE: &str = "((SELECT tenant FROM invocations WHERE id = ? AND tenant = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 pub(super) fn step_row(step: &Step) -> Vec<Arg> {
     let invocation = Arg::text(&step.invocation);
     vec![
         invocation.clone(),
+        Arg::text(&step.tenant),
         invocation,
         Arg::count(step.sequence),
         Arg::Int(step.index.into()),
@@ -156,7 +157,8 @@ pub(super) fn step_row(step: &Step) -> Vec<Arg> {
 
 /// Takes [`answer_row`].
 pub(super) const ANSWER_STEP: &str = "UPDATE steps SET state = 'answered', answer = ?, refused = ?, \
-    cost_micro_usd = ?, answered_at = ? WHERE invocation = ? AND sequence = ? AND idx = ? AND state = 'intended'";
+    cost_micro_usd = ?, answered_at = ? WHERE invocation = ? AND sequence = ? AND idx = ? AND tenant = ? \
+    AND state = 'intended'";
 
 pub(super) fn answer_row(answer: &StepAnswer) -> Vec<Arg> {
     vec![
@@ -167,6 +169,7 @@ pub(super) fn answer_row(answer: &StepAnswer) -> Vec<Arg> {
         Arg::text(&answer.invocation),
         Arg::count(answer.sequence),
         Arg::Int(answer.index.into()),
+        Arg::text(&answer.tenant),
     ]
 }
 
@@ -175,6 +178,7 @@ fn read_step(row: &SqliteRow) -> Result<Step, StoreError> {
         invocation: row.get_id("invocation")?,
         sequence: row.get_count("sequence")?,
         index: row.get_small("idx")?,
+        tenant: row.get_id("tenant")?,
         interface: row.get_text("interface")?,
         function: row.get_text("function")?,
         arguments: row.get_value("arguments")?,
@@ -187,6 +191,7 @@ fn read_step(row: &SqliteRow) -> Result<Step, StoreError> {
         cost_micro_usd: MicroUsd(row.get_int("cost_micro_usd")?),
         at: row.get_time("at")?,
         answered_at: row.get_opt_time("answered_at")?,
+        erased: false,
     })
 }
 

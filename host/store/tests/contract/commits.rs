@@ -286,6 +286,7 @@ pub async fn writes_of_one_commit_see_each_other(home: &Home) {
             invocation: root.id.clone(),
             sequence: 1,
             index: 0,
+            tenant: TenantId::default(),
             answer: json!({"ok": 1}),
             refused: false,
             cost_micro_usd: MicroUsd::ZERO,

@@ -166,6 +166,7 @@ pub fn invocation(execution: &Execution) -> Invocation {
         steps: 0,
         peak_memory_bytes: 0,
         cost_micro_usd: MicroUsd::ZERO,
+        erased: false,
     }
 }
 
@@ -175,6 +176,7 @@ pub fn step(invocation: &InvocationId, sequence: u64, index: u32) -> Step {
         invocation: invocation.clone(),
         sequence,
         index,
+        tenant: TenantId::default(),
         interface: "mandate:records/records".to_owned(),
         function: "create".to_owned(),
         arguments_digest: json::digest(&arguments),
@@ -187,6 +189,7 @@ pub fn step(invocation: &InvocationId, sequence: u64, index: u32) -> Step {
         cost_micro_usd: MicroUsd(7),
         at: at(i64::try_from(sequence).unwrap()),
         answered_at: Some(at(100)),
+        erased: false,
     }
 }
 

@@ -28,6 +28,7 @@ pub async fn a_journal_reads_back_in_order(home: &Home) {
     steps[1].refused = true;
     steps[1].answer = Some(json!({"error": {"denied": "no"}}));
     let ending = Ending {
+        tenant: TenantId::default(),
         status: InvocationStatus::Failed,
         result: Some(json!({"r": 1})),
         error: Some(TaskError {
@@ -84,6 +85,7 @@ pub async fn a_journal_reads_back_in_order(home: &Home) {
     let nobody = Write::EndInvocation {
         id: InvocationId::fresh(),
         ending: Box::new(Ending {
+            tenant: TenantId::default(),
             status: InvocationStatus::Failed,
             result: None,
             error: None,
@@ -128,6 +130,7 @@ pub async fn a_step_is_written_once_and_answered_once(home: &Home) {
             invocation: root.id.clone(),
             sequence,
             index: 0,
+            tenant: TenantId::default(),
             answer: json!({"ok": 5}),
             refused: false,
             cost_micro_usd: MicroUsd(3),
