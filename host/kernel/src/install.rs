@@ -4,7 +4,9 @@
 use crate::catalogue::{Active, Catalogue};
 use crate::kernel::{Kernel, PluginLoadError};
 use crate::loaded::{LoadError, Loaded};
-use crate::terms::{asked_for, check_grant, check_settings, check_signature, common, nothing};
+use crate::terms::{
+    asked_for, check_grant, check_settings, check_signature, common, kept, nothing,
+};
 use mandate_plugin::manifest::Manifest;
 use mandate_plugin::{Package, PackageError, SchemaError, compile_schema};
 use mandate_policy::Grant;
@@ -156,13 +158,10 @@ impl Kernel {
                     .grant
                     .tools
                     .iter()
-                    .filter(|(name, terms)| {
-                        manifest
-                            .tools
-                            .iter()
-                            .any(|t| t.name == **name && t.effects <= terms.effects)
+                    .filter_map(|(name, terms)| {
+                        let tool = manifest.tool(name)?;
+                        Some((name.clone(), kept(tool, terms)?))
                     })
-                    .map(|(name, terms)| (name.clone(), terms.clone()))
                     .collect(),
                 ..stored.grant.clone()
             },

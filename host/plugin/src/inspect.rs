@@ -6,10 +6,10 @@ mod text;
 pub use text::bytes_shown;
 
 use crate::imports::{Need, need};
-use crate::manifest::{Manifest, Reply, Route, ScheduleTrigger};
+use crate::manifest::{AutonomySection, Manifest, Reply, Route, ScheduleTrigger};
 use crate::package::Package;
 use crate::signature::Signature;
-use mandate_policy::{Capabilities, TelemetryAccess};
+use mandate_policy::{Capabilities, TelemetryAccess, ToolCost};
 use mandate_types::{Digest, Effects, GuestKind, Limits};
 use serde::Serialize;
 use std::fmt::Display;
@@ -43,6 +43,9 @@ pub struct Authority {
     pub may: Vec<String>,
     /// What it could ask for and does not.
     pub may_not: Vec<String>,
+    /// From which cost on its decisions are to be judged harder than by the policy alone.
+    #[serde(skip_serializing_if = "AutonomySection::is_empty")]
+    pub autonomy: AutonomySection,
     /// What makes it start by itself.
     pub wakes: Vec<String>,
     /// The collections that it brings, and who acts on them.
@@ -70,6 +73,12 @@ pub struct ToolAuthority {
     pub effects: Effects,
     /// As declared.
     pub idempotent: bool,
+    /// As declared; none for an unknown cost, and for tools without effects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<ToolCost>,
+    /// How it is undone, by its author.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo: Option<String>,
 }
 
 impl Authority {
@@ -100,6 +109,7 @@ impl Authority {
             tools: tools(package),
             may,
             may_not,
+            autonomy: manifest.autonomy.clone(),
             wakes: wakes(manifest),
             brings: brings(manifest),
             takes: takes(manifest),
@@ -242,6 +252,8 @@ fn tools(package: &Package) -> Vec<ToolAuthority> {
                 .unwrap_or_default(),
             effects: tool.effects,
             idempotent: tool.idempotent,
+            cost: tool.cost,
+            undo: tool.undo.clone(),
         })
         .collect()
 }

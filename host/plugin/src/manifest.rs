@@ -4,15 +4,17 @@ mod check;
 mod parse;
 mod records;
 mod schedule;
+mod tool;
 mod webhook;
 
 pub use check::{ManifestProblem, Segment, out_of_bounds};
 pub use parse::{ManifestError, ManifestErrors};
 pub use schedule::{Schedule, ScheduleError};
+pub use tool::{AutonomySection, ToolSection};
 pub use webhook::{HmacAlgorithm, HmacSection, Reply, WebhookSection};
 
 use mandate_policy::Capabilities;
-use mandate_types::{Effects, GuestKind, Limits};
+use mandate_types::{GuestKind, Limits};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -67,6 +69,9 @@ pub struct Manifest {
     /// `[capabilities]`
     #[serde(default)]
     pub capabilities: Capabilities,
+    /// `[autonomy]`: from which cost on it wants its decisions judged harder than the policy does.
+    #[serde(default, skip_serializing_if = "AutonomySection::is_empty")]
+    pub autonomy: AutonomySection,
     /// `[limits]`; what is absent has the host's default.
     #[serde(default)]
     pub limits: Limits,
@@ -136,22 +141,6 @@ pub struct PluginSection {
 pub struct AgentSection {
     /// The kinds of tasks that it accepts.
     pub kinds: Vec<String>,
-}
-
-/// `[[tool]]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ToolSection {
-    /// Kebab case; called as `plugin.tool`.
-    pub name: String,
-    /// The gravest effects that it may have.
-    pub effects: Effects,
-    /// Whether calling twice with the same key has one effect.
-    #[serde(default)]
-    pub idempotent: bool,
-    /// JSON Pointer into the arguments: what it is done to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
 }
 
 /// `[triggers]`

@@ -1,6 +1,7 @@
 //! What an operator allows a plugin, within what its manifest asks for. Absent means denied.
 
-use mandate_types::{Effects, Limits, MicroUsd};
+use crate::terms::ToolTerms;
+use mandate_types::{Limits, MicroUsd};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -106,17 +107,6 @@ pub struct Capabilities {
     pub telemetry: Vec<TelemetryAccess>,
 }
 
-/// What a tool's manifest says of its effects, as the operator accepted it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ToolTerms {
-    /// The gravest class of effects that calls of this tool may have.
-    pub effects: Effects,
-    /// Whether calling twice with the same key has one effect.
-    #[serde(default)]
-    pub idempotent: bool,
-}
-
 /// What the operator allows an installed plugin; each change is a new generation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -133,6 +123,14 @@ pub struct Grant {
     /// How much one invocation may use.
     #[serde(default)]
     pub limits: Limits,
+    /// The highest autonomy level whose decisions pass without a human, 0–3; at 0 a human is asked
+    /// for each. Without it the policy alone judges. It never loosens what the policy says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 3)]
+    pub autonomy: Option<u8>,
+    /// Its decisions are recorded and judged, and the effects are not had.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// Whether `name` is one of `patterns`, of which each may end in `*`.

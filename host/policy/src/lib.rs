@@ -2,8 +2,10 @@
 //! here can be judged again, on the same facts, with the same verdict.
 
 pub mod grant;
+pub mod terms;
 
 pub use grant::{
     Capabilities, Grant, InvokeCapability, LlmCapability, ModelClass, RecordsCapability, Refusal,
-    TelemetryAccess, ToolTerms,
+    TelemetryAccess,
 };
+pub use terms::{ToolCost, ToolTerms};

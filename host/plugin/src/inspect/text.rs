@@ -1,6 +1,6 @@
 //! The form of a plugin's authority that people read.
 
-use super::{Authority, listed, plural};
+use super::{Authority, AutonomySection, ToolAuthority, ToolCost, listed, plural};
 use mandate_types::{Effects, GuestKind};
 use std::fmt;
 
@@ -26,18 +26,37 @@ fn milliseconds_shown(ms: u64) -> String {
     }
 }
 
-fn effects_shown(effects: Effects, idempotent: bool) -> String {
-    let text = match effects {
+fn effects_shown(tool: &ToolAuthority) -> String {
+    let text = match tool.effects {
         Effects::None => "reads only",
         Effects::Internal => "changes only the host's own records, events and tasks",
         Effects::Reversible => "HAS EFFECTS on the outside world, which can be undone",
         Effects::Irreversible => "HAS EFFECTS on the outside world, for good",
     };
-    match (effects, idempotent) {
+    match (tool.effects, tool.idempotent) {
         (Effects::None, _) => text.to_owned(),
         (_, true) => format!("{text}; calling twice has one effect"),
         (_, false) => format!("{text}; calling twice may have two effects"),
     }
+}
+
+fn cost_shown(cost: Option<ToolCost>) -> String {
+    match cost {
+        Some(ToolCost::Fixed(cost)) => format!("costs {cost} a call"),
+        Some(ToolCost::Estimate) => "estimates what each call costs".to_owned(),
+        None => "does not say what a call costs: a human is asked for each".to_owned(),
+    }
+}
+
+fn autonomy_shown(autonomy: &AutonomySection) -> Option<String> {
+    let level1 = autonomy
+        .level1
+        .map(|from| format!("of level 2 from {from} on"));
+    let level2 = autonomy
+        .level2
+        .map(|from| format!("of level 3 from {from} on"));
+    let levels: Vec<String> = level1.into_iter().chain(level2).collect();
+    (!levels.is_empty()).then(|| listed(&levels, "and"))
 }
 
 impl fmt::Display for Authority {
@@ -85,7 +104,13 @@ impl fmt::Display for Authority {
             writeln!(f, "\nIts tools:")?;
             for tool in &self.tools {
                 writeln!(f, "  - {}: {}", tool.name, tool.summary)?;
-                writeln!(f, "      {}", effects_shown(tool.effects, tool.idempotent))?;
+                writeln!(f, "      {}", effects_shown(tool))?;
+                if tool.effects > Effects::Internal {
+                    writeln!(f, "      {}", cost_shown(tool.cost))?;
+                }
+                if let Some(undo) = &tool.undo {
+                    writeln!(f, "      undone so: {undo}")?;
+                }
             }
         }
         lines(f, "It asks to be allowed to:", &self.may)?;
@@ -99,6 +124,9 @@ impl fmt::Display for Authority {
             f,
             "It has no access to files, network, environment or secrets."
         )?;
+        if let Some(levels) = autonomy_shown(&self.autonomy) {
+            writeln!(f, "\nIt asks that its decisions be {levels}, or earlier.")?;
+        }
         lines(f, "It wakes by itself:", &self.wakes)?;
         lines(f, "It brings:", &self.brings)?;
         lines(f, "It takes what others deliver:", &self.takes)?;

@@ -40,7 +40,6 @@ const RESERVED_ROUTES: &[&str] = &[
     "webhooks",
     "ws",
 ];
-const MAX_TOOLS: usize = 64;
 const MAX_KINDS: usize = 64;
 
 /// One step of the way to a key of the manifest.
@@ -116,7 +115,7 @@ macro_rules! at {
 }
 pub(super) use at;
 
-const KEBAB: &str =
+pub(super) const KEBAB: &str =
     "lower-case letters, digits and single hyphens, at most 64, such as `incident-triage`";
 
 impl Manifest {
@@ -125,6 +124,7 @@ impl Manifest {
         let mut found = Vec::new();
         self.check_plugin(&mut found);
         self.check_guest(&mut found);
+        super::tool::check(self, &mut found);
         check_capabilities(&self.capabilities, &mut found);
         check_limits(&self.limits, &mut found);
         self.check_settings(&mut found);
@@ -147,9 +147,14 @@ impl Manifest {
         if let Err(error) = semver::Version::parse(&plugin.version) {
             at![found, "plugin", "version"; "`{}` is not a semantic version ({error}); expected one such as `0.1.0`", plugin.version];
         }
-        check_line(&plugin.description, 300, &["plugin", "description"], found);
+        check_line(
+            &plugin.description,
+            300,
+            &["plugin".into(), "description".into()],
+            found,
+        );
         if let Some(license) = &plugin.license {
-            check_line(license, 100, &["plugin", "license"], found);
+            check_line(license, 100, &["plugin".into(), "license".into()], found);
         }
         if let Some(homepage) = &plugin.homepage
             && !(homepage.starts_with("https://") || homepage.starts_with("http://"))
@@ -188,22 +193,6 @@ impl Manifest {
                 } else if !seen.insert(kind) {
                     at![found, "agent", "kinds", index; "`{kind}` is there twice"];
                 }
-            }
-        }
-        if self.tools.len() > MAX_TOOLS {
-            at![found, "tool"; "has {} tools, the most is {MAX_TOOLS}: make several plugins of it", self.tools.len()];
-        }
-        let mut seen = BTreeSet::new();
-        for (index, tool) in self.tools.iter().enumerate() {
-            if !is_kebab(&tool.name) {
-                at![found, "tool", index, "name"; "`{}` is not kebab case; expected {KEBAB}", tool.name];
-            } else if !seen.insert(&tool.name) {
-                at![found, "tool", index, "name"; "there are two tools called `{}`", tool.name];
-            }
-            if let Some(target) = &tool.target
-                && !is_pointer(target)
-            {
-                at![found, "tool", index, "target"; "`{target}` is not a JSON Pointer; expected one such as `/host`"];
             }
         }
     }
@@ -316,11 +305,15 @@ impl Manifest {
 }
 
 /// A text of one line that is not empty.
-fn check_line(text: &str, most: usize, path: &[&str], found: &mut Vec<ManifestProblem>) {
+pub(super) fn check_line(
+    text: &str,
+    most: usize,
+    path: &[Segment],
+    found: &mut Vec<ManifestProblem>,
+) {
     if text.trim().is_empty() || text.len() > most || text.contains(['\n', '\r']) {
-        let path = path.iter().map(|key| Segment::from(*key)).collect();
         found.push(ManifestProblem {
-            path,
+            path: path.to_vec(),
             message: format!("expected one line of 1–{most} bytes"),
         });
     }

@@ -2,8 +2,8 @@
 
 use super::check::{ManifestProblem, Segment, shown};
 use super::{
-    AgentSection, Manifest, PluginSection, RecordSection, Route, ToolSection, Triggers,
-    WebhookSection,
+    AgentSection, AutonomySection, Manifest, PluginSection, RecordSection, Route, ToolSection,
+    Triggers, WebhookSection,
 };
 use mandate_policy::Capabilities;
 use mandate_types::Limits;
@@ -21,6 +21,7 @@ const SECTIONS: &[&str] = &[
     "agent",
     "tool",
     "capabilities",
+    "autonomy",
     "limits",
     "settings",
     "triggers",
@@ -148,6 +149,7 @@ impl Source<'_> {
         let plugin: Option<PluginSection> = self.section(root, "plugin");
         let agent: Option<AgentSection> = self.section(root, "agent");
         let capabilities: Option<Capabilities> = self.section(root, "capabilities");
+        let autonomy: Option<AutonomySection> = self.section(root, "autonomy");
         let limits: Option<Limits> = self.section(root, "limits");
         let triggers: Option<Triggers> = self.section(root, "triggers");
         let mut settings: Option<Value> = self.section(root, "settings");
@@ -174,6 +176,7 @@ impl Source<'_> {
             agent,
             tools: self.list::<ToolSection>(root, "tool"),
             capabilities: capabilities.unwrap_or_default(),
+            autonomy: autonomy.unwrap_or_default(),
             limits: limits.unwrap_or_default(),
             settings,
             triggers: triggers.unwrap_or_default(),

@@ -84,11 +84,20 @@ pub fn plugin(installation: &Installation, active: Option<&Active>) -> Plugin {
     let grant = &installation.grant;
     let not_granted = manifest.map_or_else(Vec::new, |manifest| {
         let mut missing = manifest.capabilities.beyond(&grant.capabilities);
-        let tools = manifest
-            .tools
-            .iter()
-            .filter(|tool| !grant.tools.contains_key(&tool.name));
-        missing.extend(tools.map(|tool| format!("being called as the tool `{}`", tool.name)));
+        for tool in &manifest.tools {
+            let name = &tool.name;
+            match grant.tools.get(name) {
+                None => missing.push(format!("being called as the tool `{name}`")),
+                Some(terms) => {
+                    if tool.idempotent && !terms.idempotent {
+                        missing.push(format!("that calling `{name}` twice has one effect"));
+                    }
+                    if tool.cost.is_some() && terms.cost.is_none() {
+                        missing.push(format!("what it says that `{name}` costs"));
+                    }
+                }
+            }
+        }
         missing
     });
     Plugin {
