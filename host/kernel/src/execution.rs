@@ -6,11 +6,10 @@ use crate::invocation::{Call, ReportResult, invoke};
 use crate::kernel::Kernel;
 use crate::tree::{Halted, Tree, TreeStart};
 use mandate_runtime::Stop;
-use mandate_store::{Execution, Task, TaskError, Write};
+use mandate_store::{CommitError, Execution, StoreError, Task, TaskError, Wait, Write, crash};
 use mandate_types::{
-    Effects, ExecutionId, GuestKind, InvocationId, MicroUsd, PrincipalName, TenantId, Timestamp,
+    Effects, ExecutionId, GuestKind, InvocationId, MicroUsd, Timestamp, WaitReason,
 };
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,22 +23,6 @@ pub struct Run {
     pub stop: Stop,
     /// Committed together with the start of the execution.
     pub with_start: Vec<Write>,
-}
-
-/// A tool that a client calls.
-pub struct ToolRun {
-    /// Whom.
-    pub plugin: Arc<Active>,
-    /// The tool's short name.
-    pub tool: String,
-    /// Validated.
-    pub arguments: Value,
-    /// For whom.
-    pub tenant: TenantId,
-    /// Who calls.
-    pub principal: PrincipalName,
-    /// Stops it.
-    pub stop: Stop,
 }
 
 /// How an execution ended, before that is written.
@@ -56,6 +39,52 @@ pub struct ExecutionEnd {
     pub stopped: bool,
 }
 
+/// What became of a run.
+pub enum Ran {
+    /// It ended.
+    Ended(RunEnd),
+    /// It waits, and holds nothing meanwhile.
+    Parked(RunParked),
+}
+
+/// An execution that waits, before that is written.
+pub struct RunParked {
+    /// Which.
+    pub execution: ExecutionId,
+    /// What people are told.
+    pub reason: WaitReason,
+    /// Until when at the latest, if that is known.
+    pub until: Option<Timestamp>,
+    waits: Vec<Wait>,
+    tree: Arc<Tree>,
+}
+
+impl RunParked {
+    /// Commits that it waits: what is still buffered, and `writes`. False when what it waits for
+    /// has come meanwhile: then nothing of it is written, and it can go on at once.
+    ///
+    /// # Errors
+    /// [`Halted`] when it cannot be written; the execution is then still unfinished.
+    pub async fn commit(self, mut writes: Vec<Write>) -> Result<bool, Halted> {
+        crash::point("park.before_commit");
+        // On disk whatever comes of the rest: it must not be asked again.
+        self.tree.flush().await?;
+        writes.push(Write::Park {
+            execution: self.execution,
+            task: self.tree.task.clone(),
+            waits: self.waits,
+            at: Timestamp::now(),
+        });
+        let committed = self.tree.commit(writes).await;
+        crash::point("park.after_commit");
+        match committed {
+            Ok(_) => Ok(true),
+            Err(CommitError::Conflict(_)) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
 /// An ended execution whose last writes are still to be committed.
 pub struct RunEnd {
     /// How it ended.
@@ -68,8 +97,14 @@ impl RunEnd {
     ///
     /// # Errors
     /// [`Halted`] when it cannot be written; the execution is then still unfinished.
-    pub async fn commit(self, writes: Vec<Write>) -> Result<ExecutionEnd, Halted> {
+    pub async fn commit(self, mut writes: Vec<Write>) -> Result<ExecutionEnd, Halted> {
+        crash::point("execution.before_end");
+        writes.push(Write::Withdraw {
+            execution: self.tree.execution.clone(),
+            at: Timestamp::now(),
+        });
         self.tree.commit(writes).await?;
+        crash::point("execution.after_end");
         Ok(self.end)
     }
 }
@@ -80,7 +115,7 @@ impl Kernel {
     ///
     /// # Errors
     /// [`Halted`] when it cannot go on here; it is then still unfinished.
-    pub async fn run(self: &Arc<Self>, run: Run, execution: ExecutionId) -> Result<RunEnd, Halted> {
+    pub async fn run(self: &Arc<Self>, run: Run, execution: ExecutionId) -> Result<Ran, Halted> {
         let root = InvocationId::fresh();
         let started = Execution {
             id: execution.clone(),
@@ -97,6 +132,7 @@ impl Kernel {
         let tree = self.tree(&run.task, execution, 1, false, run.stop, first);
         // On disk before the guest runs: who asks sees it running, and a crash finds it.
         tree.flush().await?;
+        crash::point("execution.started");
         self.finish(tree, agent_call(root, run.plugin, run.task))
             .await
     }
@@ -107,11 +143,9 @@ impl Kernel {
     ///
     /// # Errors
     /// [`Halted`] when it cannot go on here; it is then still unfinished.
-    pub async fn resume(
-        self: &Arc<Self>,
-        run: Run,
-        execution: Execution,
-    ) -> Result<RunEnd, Halted> {
+    pub async fn resume(self: &Arc<Self>, run: Run, execution: Execution) -> Result<Ran, Halted> {
+        // What it began here before belongs to the host, and ends first.
+        self.effects().ended(&execution.id).await;
         let epoch = execution.lease_epoch.saturating_add(1);
         let mut take = vec![Write::TakeExecution {
             id: execution.id.clone(),
@@ -119,6 +153,7 @@ impl Kernel {
         }];
         take.extend(run.with_start);
         self.store().commit(None, take).await?;
+        crash::point("resume.taken");
         let tree = self.tree(
             &run.task,
             execution.id.clone(),
@@ -137,55 +172,6 @@ impl Kernel {
         }
         self.finish(tree, agent_call(execution.root, run.plugin, run.task))
             .await
-    }
-
-    /// Calls a tool for a client, in an execution of its own.
-    ///
-    /// # Errors
-    /// [`Halted`] when its journal cannot be written.
-    pub async fn call_tool(self: &Arc<Self>, run: ToolRun) -> Result<ExecutionEnd, Halted> {
-        let (execution, root) = (ExecutionId::fresh(), InvocationId::fresh());
-        let started = Execution {
-            id: execution.clone(),
-            task: None,
-            attempt: 1,
-            root: root.clone(),
-            tenant: run.tenant.clone(),
-            principal: run.principal.clone(),
-            lease_epoch: 1,
-            started_at: Timestamp::now(),
-        };
-        let start = TreeStart {
-            execution,
-            task: None,
-            task_depth: 0,
-            task_root: None,
-            tenant: run.tenant,
-            principal: run.principal,
-            subject: None,
-            resumed: false,
-            stop: run.stop,
-            epoch: 1,
-        };
-        let first = vec![Write::StartExecution(Box::new(started))];
-        let tree = Arc::new(Tree::new(self.store().clone(), start, first));
-        let ceiling = run
-            .plugin
-            .terms(&run.tool)
-            .map_or(Effects::None, |terms| terms.effects);
-        let call = Call {
-            id: root,
-            parent: None,
-            lineage: None,
-            plugin: run.plugin,
-            kind: GuestKind::Tool,
-            function: run.tool,
-            title: String::new(),
-            task: None,
-            input: run.arguments,
-            ceiling,
-        };
-        self.finish(tree, call).await?.commit(Vec::new()).await
     }
 
     fn tree(
@@ -212,7 +198,11 @@ impl Kernel {
         Arc::new(Tree::new(self.store().clone(), start, first))
     }
 
-    async fn finish(self: &Arc<Self>, tree: Arc<Tree>, call: Call) -> Result<RunEnd, Halted> {
+    pub(crate) async fn finish(
+        self: &Arc<Self>,
+        tree: Arc<Tree>,
+        call: Call,
+    ) -> Result<Ran, Halted> {
         let begun = std::time::Instant::now();
         // On the guests' own threads: an invocation then needs no hop to get there and back.
         let running = self
@@ -220,6 +210,7 @@ impl Kernel {
             .spawn(invoke(self.clone(), tree.clone(), call))
             .await;
         let report = match running {
+            Ok(Err(Halted::Parked)) => return parked(tree),
             Ok(report) => report?,
             Err(lost) => {
                 tracing::error!(execution = %tree.execution, error = %lost, "an execution broke off");
@@ -237,8 +228,23 @@ impl Kernel {
             took: begun.elapsed(),
             stopped: tree.stop.reason().is_some(),
         };
-        Ok(RunEnd { end, tree })
+        Ok(Ran::Ended(RunEnd { end, tree }))
     }
+}
+
+fn parked(tree: Arc<Tree>) -> Result<Ran, Halted> {
+    let Some((waits, reason)) = tree.waits() else {
+        return Err(Halted::Store(StoreError::Corrupt(
+            "an execution is parked for nothing".to_owned(),
+        )));
+    };
+    Ok(Ran::Parked(RunParked {
+        execution: tree.execution.clone(),
+        reason,
+        until: waits.iter().filter_map(|wait| wait.wake_at).min(),
+        waits,
+        tree,
+    }))
 }
 
 fn agent_call(root: InvocationId, plugin: Arc<Active>, task: Arc<Task>) -> Call {
@@ -252,6 +258,7 @@ fn agent_call(root: InvocationId, plugin: Arc<Active>, task: Arc<Task>) -> Call 
         title: task.title.clone(),
         input: task.input.clone(),
         ceiling: Effects::Internal,
+        pledge: None,
         task: Some(task),
     }
 }

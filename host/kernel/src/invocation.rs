@@ -4,12 +4,14 @@ mod ending;
 
 use crate::capability::Scope;
 use crate::catalogue::Active;
+use crate::decision::Pledge;
 use crate::guest::Guest;
 use crate::journal::Journal;
 use crate::kernel::Kernel;
 use crate::loaded::Loaded;
 use crate::tree::{Halted, Lineage, Tree};
-use ending::{Dropped, agent_event, checked, conclude, failure, told};
+use ending::{Dropped, agent_event, checked, conclude};
+pub(crate) use ending::{failure, told};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use mandate_runtime::Ended;
@@ -60,6 +62,8 @@ pub struct Call {
     pub input: Value,
     /// The gravest class of effects that it may have.
     pub ceiling: Effects,
+    /// The decision under which it may have effects outside of the host.
+    pub pledge: Option<Arc<Pledge>>,
 }
 
 /// Runs a call to its end. A call that ended before is not run again: its journal answers.
@@ -240,6 +244,7 @@ async fn run(
         loaded: loaded.clone(),
         kind: call.kind,
         ceiling: call.ceiling,
+        pledge: call.pledge.clone(),
         limits: limits.clone(),
     });
     let mut dropped = Dropped {

@@ -2,16 +2,19 @@
 
 use crate::capability::telemetry::Telemetry;
 use crate::catalogue::{Active, Catalogue};
+use crate::effects::Effects;
 use crate::guest::Guest;
 use crate::loaded::{LoadError, Loaded};
 use mandate_llm::Chain;
 use mandate_plugin::{Package, TrustedKeys};
+use mandate_policy::Policy;
 use mandate_runtime::{Runtime, RuntimeError};
 use mandate_store::{SharedStore, StoreError};
 use mandate_types::Digest;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use tokio::sync::Notify;
 
 /// Why the host cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +39,8 @@ pub struct Settings {
     pub telemetry: Arc<dyn Telemetry>,
     /// Whose signatures are trusted.
     pub trust: TrustPolicy,
+    /// What effects are judged by.
+    pub policy: Arc<Policy>,
 }
 
 /// Which plugin files may be installed.
@@ -56,6 +61,11 @@ pub struct Kernel {
     trust: TrustPolicy,
     catalogue: RwLock<Arc<Catalogue>>,
     loaded: Mutex<HashMap<Digest, Weak<Loaded>>>,
+    policy: RwLock<Arc<Policy>>,
+    /// Where effects outside of the host are had: apart from guests.
+    host: tokio::runtime::Handle,
+    effects: Effects,
+    timers: Arc<Notify>,
     /// Whether there is too much to do already for guests to submit more.
     crowded: AtomicBool,
     /// Held by whoever replaces the catalogue.
@@ -78,6 +88,10 @@ impl Kernel {
             trust: settings.trust,
             catalogue: RwLock::default(),
             loaded: Mutex::default(),
+            policy: RwLock::new(settings.policy),
+            host: tokio::runtime::Handle::current(),
+            effects: Effects::default(),
+            timers: Arc::default(),
             crowded: AtomicBool::new(false),
             changing: tokio::sync::Mutex::new(()),
         });
@@ -122,6 +136,40 @@ impl Kernel {
     /// Where telemetry is kept.
     pub fn telemetry(&self) -> &Arc<dyn Telemetry> {
         &self.telemetry
+    }
+
+    /// What effects are judged by now.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Judges by another policy from now on.
+    pub fn set_policy(&self, policy: Arc<Policy>) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// The effects that are under way outside of the host.
+    pub fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
+    /// The host's own threads, apart from those of guests.
+    pub(crate) fn host(&self) -> &tokio::runtime::Handle {
+        &self.host
+    }
+
+    /// Told whenever something was written that has a time: whoever waits for the next looks
+    /// again.
+    pub fn timers(&self) -> &Arc<Notify> {
+        &self.timers
+    }
+
+    /// Something was written that has a time.
+    pub(crate) fn timers_changed(&self) {
+        self.timers.notify_one();
     }
 
     /// Which plugin files may be installed.

@@ -10,8 +10,11 @@
     )
 )]
 
+mod call;
 pub mod capability;
 mod catalogue;
+mod decision;
+mod effects;
 mod execution;
 mod guest;
 mod install;
@@ -24,9 +27,12 @@ mod seam;
 mod terms;
 mod tree;
 
+pub use call::{Called, ToolRun};
 pub use capability::telemetry::{NoTelemetry, Telemetry};
 pub use catalogue::{Active, Catalogue, CollectionEntry, RouteTarget};
-pub use execution::{ExecutionEnd, Run, RunEnd, ToolRun};
+pub use decision::{Action, Reasons};
+pub use effects::Effects;
+pub use execution::{ExecutionEnd, Ran, Run, RunEnd, RunParked};
 pub use guest::Guest;
 pub use install::{InstallError, InstallRequest, Staged};
 pub use invocation::{Report, ReportResult};

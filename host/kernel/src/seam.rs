@@ -1,6 +1,9 @@
 //! The one seam: recorded? granted? of an allowed class? then intent, deed and answer, each
 //! in the order that lets the journal be replayed.
 
+mod clearance;
+mod outside;
+
 use crate::capability::{At, Capability, Fail, Intent, Performed, Scope, denied};
 use crate::guest::{Guest, Told};
 use crate::tree::Halted;
@@ -20,6 +23,8 @@ pub type Answered<T> = Result<T, Error>;
 pub enum Begun<C: Capability> {
     /// It has its answer.
     Answered(Answered<C::Answer>),
+    /// It has none before something else is there.
+    Parked,
     /// It has to be performed.
     Go {
         /// The call.
@@ -40,6 +45,10 @@ impl Guest {
         let sequence = self.journal.next();
         match self.begin(sequence, 0, call).await? {
             Begun::Answered(answer) => Ok(answer),
+            Begun::Parked => Err(self.halt(Halted::Parked)),
+            Begun::Go { call, at, .. } if call.effects() > Effects::Internal => {
+                self.outside(call, at).await
+            }
             Begun::Go { call, at, step } => {
                 let performed = call.perform(at).await;
                 self.finish::<C>(sequence, 0, step, performed).await
@@ -65,10 +74,12 @@ impl Guest {
         if let Err(hit) = self.journal.count_step(limits, text.len()) {
             return Err(self.end(End::Limit(hit)));
         }
-        let at = At {
+        let mut at = At {
             scope: self.scope.clone(),
             sequence,
             index,
+            since: Timestamp::now(),
+            pledge: None,
         };
         let mut intended = false;
         if let Some(recorded) = self.journal.recorded(sequence, index) {
@@ -93,6 +104,7 @@ impl Guest {
                 let decoded = decode(answer).map_err(|e| self.broken(&e))?;
                 return Ok(Begun::Answered(decoded));
             }
+            at.since = recorded.at;
             intended = true;
         } else if let Some(left) = self.journal.left()
             && (left.sequence, left.index) < (sequence, index)
@@ -115,7 +127,7 @@ impl Guest {
             refused: false,
             child: call.child(&at),
             cost_micro_usd: MicroUsd::ZERO,
-            at: Timestamp::now(),
+            at: at.since,
             answered_at: None,
             erased: false,
         };
@@ -141,6 +153,30 @@ impl Guest {
                 )
                 .await?;
             return Ok(Begun::Answered(told));
+        }
+        match call.action(&at) {
+            Ok(None) => {}
+            Ok(Some(action)) => {
+                return self.clear(call, at, action, Box::new(step), intended).await;
+            }
+            Err(error) => {
+                let step = (!intended).then(|| Box::new(step));
+                let told = self
+                    .record::<C>(
+                        sequence,
+                        index,
+                        step,
+                        Err(error),
+                        false,
+                        Vec::new(),
+                        MicroUsd::ZERO,
+                    )
+                    .await?;
+                return Ok(Begun::Answered(told));
+            }
+        }
+        if intended && call.effects() > Effects::Internal {
+            return self.unknown(call, at).await;
         }
         if intended || C::INTENT == Intent::None {
             let step = (!intended).then(|| Box::new(step));
@@ -183,8 +219,13 @@ impl Guest {
                 cost,
             }) => (Ok(answer), writes, cost),
             Err(Fail::Answer(error)) => (Err(error), Vec::new(), MicroUsd::ZERO),
+            Err(Fail::Ended(error, writes)) => (Err(error), writes, MicroUsd::ZERO),
             Err(Fail::End(end)) => return Err(self.end(end)),
             Err(Fail::Halt(halted)) => return Err(self.halt(halted)),
+            Err(Fail::Park(wait, reason)) => {
+                self.scope.tree.wait_for(wait, reason);
+                return Err(self.halt(Halted::Parked));
+            }
         };
         self.record::<C>(sequence, index, step, answer, false, writes, cost)
             .await
@@ -210,10 +251,14 @@ impl Guest {
 
     /// An effect graver than the tool declared, or outside of a decision, is refused.
     fn of_allowed_class(&self, effects: Effects) -> Result<(), Refusal> {
-        if effects <= self.scope.ceiling.min(Effects::Internal) {
+        let allowed = match &self.scope.pledge {
+            Some(_) => self.scope.ceiling,
+            None => self.scope.ceiling.min(Effects::Internal),
+        };
+        if effects <= allowed {
             return Ok(());
         }
-        let reason = if effects > Effects::Internal {
+        let reason = if effects > Effects::Internal && self.scope.pledge.is_none() {
             "external effects need an approved decision".to_owned()
         } else {
             format!(

@@ -8,9 +8,11 @@ use buffer::Buffer;
 use lineage::sizes;
 use mandate_runtime::Stop;
 use mandate_store::{
-    CommitError, Committed, Invocation, Lease, SharedStore, StepAnswer, StoreError, Write,
+    CommitError, Committed, Invocation, Lease, SharedStore, StepAnswer, StoreError, Wait, Write,
 };
-use mandate_types::{ExecutionId, InvocationId, PrincipalName, Subject, TaskId, TenantId};
+use mandate_types::{
+    ExecutionId, InvocationId, PrincipalName, Subject, TaskId, TenantId, WaitReason,
+};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -28,6 +30,9 @@ const FLUSH_AT: usize = 256;
 /// whoever takes it up again replays it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Halted {
+    /// It waits for something, and holds nothing meanwhile; for what is in [`Tree::waits`].
+    #[error("the execution is parked")]
+    Parked,
     /// Its journal cannot be read or written.
     #[error("the journal cannot be used: {0}")]
     Store(#[from] StoreError),
@@ -85,6 +90,7 @@ pub struct Tree {
     known: OnceLock<HashMap<InvocationId, u64>>,
     buffer: Arc<Mutex<Buffer>>,
     abandoned: std::sync::Mutex<Vec<Write>>,
+    waits: std::sync::Mutex<Vec<(Wait, WaitReason)>>,
     store: SharedStore,
 }
 
@@ -137,8 +143,28 @@ impl Tree {
                 broken: None,
             })),
             abandoned: std::sync::Mutex::default(),
+            waits: std::sync::Mutex::default(),
             store,
         }
+    }
+
+    /// Remembers that the execution cannot go on before `wait` is over.
+    pub fn wait_for(&self, wait: Wait, reason: WaitReason) {
+        self.locked_waits().push((wait, reason));
+    }
+
+    /// What it cannot go on without, and the reason that people are told: the first in the order
+    /// of [`WaitReason`], in which what needs a human comes before what needs time.
+    pub fn waits(&self) -> Option<(Vec<Wait>, WaitReason)> {
+        let waits = self.locked_waits();
+        let reason = waits.iter().map(|(_, reason)| *reason).min()?;
+        Some((waits.iter().map(|(wait, _)| wait.clone()).collect(), reason))
+    }
+
+    fn locked_waits(&self) -> std::sync::MutexGuard<'_, Vec<(Wait, WaitReason)>> {
+        self.waits
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Remembers the invocations that the journal of a resumed execution holds.

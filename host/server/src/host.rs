@@ -7,6 +7,7 @@ use crate::trigger::Triggers;
 use anyhow::Context;
 use mandate_kernel::Kernel;
 use mandate_llm::Chain;
+use mandate_policy::Policy;
 use mandate_store::{Principal, SharedSeries, SharedStore, Write};
 use mandate_types::{Digest, PrincipalName, Role, Timestamp};
 use std::ffi::OsString;
@@ -60,6 +61,7 @@ impl Host {
             models: Chain::simulated(),
             telemetry: Arc::new(StoredTelemetry(series.clone())),
             trust: config.trust.policy()?,
+            policy: Arc::new(Policy::read("")?),
         };
         let kernel = Kernel::open(settings)
             .await

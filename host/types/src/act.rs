@@ -58,6 +58,14 @@ impl Act {
     pub const PLUGIN_REMOVED: &'static str = "plugin_removed";
     pub const GRANT_CHANGED: &'static str = "grant_changed";
     pub const SETTINGS_CHANGED: &'static str = "settings_changed";
+    pub const DECISION_REQUESTED: &'static str = "decision_requested";
+    pub const DECISION_APPROVED: &'static str = "decision_approved";
+    pub const DECISION_DENIED: &'static str = "decision_denied";
+    pub const DECISION_JUDGED_DRY: &'static str = "decision_judged_dry";
+    /// A call cost more than was reserved for it.
+    pub const COST_EXCEEDED: &'static str = "cost_exceeded";
+    /// A tool cannot be called until its terms are accepted again.
+    pub const TOOL_SUSPENDED: &'static str = "tool_suspended";
     pub const CONFIGURATION_CHANGED: &'static str = "configuration_changed";
     /// A new key signs from here on.
     pub const AUDIT_KEY_MADE: &'static str = "audit_key_made";

@@ -6,18 +6,20 @@ mod submit;
 
 use super::{At, Capability, Fail, Intent, JsonText, Performed, Scope, failed, unavailable};
 use crate::catalogue::Active;
+use crate::decision::{Action, Reasons};
 use crate::guest::{Guest, Told};
-use crate::invocation::{Call, Report, invoke};
+use crate::invocation::{Call, Report, ReportResult, failure, invoke};
 use crate::records::list;
 use crate::seam::Begun;
+use crate::tree::Halted;
 use futures::stream::{FuturesOrdered, StreamExt};
 use mandate_plugin::{Validator, validate};
-use mandate_policy::Refusal;
+use mandate_policy::{Refusal, ToolTerms};
 use mandate_runtime::End;
 use mandate_runtime::bindings::invoke::invoke as wit;
 use mandate_runtime::bindings::types::types::Error;
-use mandate_store::TaskError;
-use mandate_types::{Effects, GuestKind, InvocationId};
+use mandate_store::{TaskError, Write};
+use mandate_types::{Effects, GuestKind, InvocationId, Timestamp};
 use offers::Offers;
 use serde::Serialize;
 use serde_json::Value;
@@ -122,31 +124,110 @@ impl Capability for Invoke {
         Some(InvocationId::derived(&at.scope.id, at.sequence, at.index))
     }
 
+    fn action(&self, at: &At) -> Result<Option<Action>, Error> {
+        let Target::Tool { name, arguments } = &self.call else {
+            return Ok(None);
+        };
+        let catalogue = at.scope.kernel.catalogue();
+        let Some((active, tool)) = catalogue.tool(name) else {
+            return Ok(None);
+        };
+        if !active.terms(tool).is_some_and(ToolTerms::is_external) {
+            return Ok(None);
+        }
+        // People are not asked about what would fail anyway.
+        takes_work(active)?;
+        let (Some(arguments), Some(schemas)) = (arguments.get(), active.loaded.tools.get(tool))
+        else {
+            return Ok(None);
+        };
+        check("arguments", &schemas.arguments, arguments)?;
+        Ok(Some(Action {
+            active: active.clone(),
+            tool: tool.to_owned(),
+            arguments: arguments.clone(),
+            reasons: Reasons::default(),
+            child: InvocationId::derived(&at.scope.id, at.sequence, at.index),
+        }))
+    }
+
     async fn perform(self, at: At) -> Result<Performed<wit::Answer>, Fail> {
-        let call = prepare(&at, self.call)?;
-        at.scope
-            .lineage
-            .admit_child()
-            .map_err(|hit| Fail::End(End::Limit(hit)))?;
-        let report = invoke(at.scope.kernel.clone(), at.scope.tree.clone(), call).await?;
-        match report {
-            Ok(Report {
-                output, summary, ..
-            }) => Ok(Performed::read(wit::Answer {
+        let Some(pledge) = at.pledge.clone() else {
+            return answered(run(&at, self.call).await?, Vec::new());
+        };
+        let report = match run(&at, self.call).await {
+            Ok(report) => report,
+            // It did not even begin: its decision ends all the same.
+            Err(Fail::Answer(error)) => {
+                let failure = failure("failed", &format!("{error:?}"), false);
+                let writes = pledge.end(
+                    &Err(failure),
+                    false,
+                    &at.scope.tree.tenant,
+                    Timestamp::now(),
+                );
+                return Err(Fail::Ended(error, writes));
+            }
+            Err(other) => return Err(other),
+        };
+        let child = InvocationId::derived(&at.scope.id, at.sequence, at.index);
+        let scope = &at.scope;
+        let touched = report.is_ok() || scope.kernel.had_effects(&scope.tree, &child).await?;
+        let writes = pledge.end(&report, touched, &at.scope.tree.tenant, Timestamp::now());
+        if pledge.is_exceeded(&report, touched) {
+            at.scope.kernel.suspend(&pledge);
+        }
+        answered(report, writes)
+    }
+}
+
+/// Calls whom it names, to the end.
+async fn run(at: &At, call: Target) -> Result<ReportResult, Fail> {
+    let call = prepare(at, call)?;
+    if let Some(pledge) = &at.pledge
+        && call.plugin.loaded.digest != pledge.digest
+        && at
+            .scope
+            .kernel
+            .store()
+            .invocation(&call.id)
+            .await?
+            .is_none()
+    {
+        return Err(Error::Conflict(format!(
+            "`{}` is not the version any more that decision {} allowed; ask again",
+            call.plugin.name(),
+            pledge.decision
+        ))
+        .into());
+    }
+    at.scope
+        .lineage
+        .admit_child()
+        .map_err(|hit| Fail::End(End::Limit(hit)))?;
+    Ok(invoke(at.scope.kernel.clone(), at.scope.tree.clone(), call).await?)
+}
+
+fn answered(report: ReportResult, writes: Vec<Write>) -> Result<Performed<wit::Answer>, Fail> {
+    match report {
+        Ok(Report {
+            output, summary, ..
+        }) => Ok(Performed::written(
+            wit::Answer {
                 output: output.to_string(),
                 summary: summary.unwrap_or_default(),
-            })),
-            Err(error) => Err(told(error).into()),
-        }
+            },
+            writes,
+        )),
+        Err(error) => Err(Fail::Ended(told(error), writes)),
     }
 }
 
 /// A tool's caller may not have through another what it may not have itself.
 fn allowed_effects(scope: &Scope, name: &str, effects: Effects) -> Result<(), Refusal> {
-    if effects > Effects::Internal {
-        return Err(refuse(format!(
-            "`{name}` has `{effects}` effects outside of the host, which need an approved decision"
-        )));
+    // Agents act through tools: what those do is judged when it is asked.
+    if effects > Effects::Internal && scope.kind == GuestKind::Agent {
+        return Ok(());
     }
     if effects > scope.ceiling {
         return Err(refuse(format!(
@@ -180,6 +261,7 @@ fn prepare(at: &At, call: Target) -> Result<Call, Error> {
         task: None,
         input,
         ceiling,
+        pledge: at.pledge.clone(),
     };
     match call {
         Target::Tool { name, arguments } => {
@@ -197,7 +279,10 @@ fn prepare(at: &At, call: Target) -> Result<Call, Error> {
             let declared = active
                 .terms(tool)
                 .map_or(Effects::None, |terms| terms.effects);
-            let ceiling = declared.min(scope.ceiling);
+            let ceiling = match &at.pledge {
+                Some(_) => declared,
+                None => declared.min(scope.ceiling).min(Effects::Internal),
+            };
             let title = String::new();
             Ok(child(
                 active.clone(),
@@ -272,6 +357,7 @@ impl wit::Host for Guest {
         loop {
             // A batch at a time: what is let in is bounded, and answers stay in order.
             let mut batch = Vec::new();
+            let mut parked = false;
             let mut running = FuturesOrdered::new();
             for (call, index) in waiting.by_ref().take(PARALLEL) {
                 match self
@@ -279,6 +365,7 @@ impl wit::Host for Guest {
                     .await?
                 {
                     Begun::Answered(answer) => batch.push((index, Some(answer), None)),
+                    Begun::Parked => parked = true,
                     Begun::Go { call, at, step } => {
                         // Not polled before all are let in, so none holds anything yet.
                         running.push_back(call.perform(at));
@@ -286,7 +373,7 @@ impl wit::Host for Guest {
                     }
                 }
             }
-            if batch.is_empty() {
+            if batch.is_empty() && !parked {
                 return Ok(answers);
             }
             // All to their ends before anything is written for them: children write too, and one
@@ -299,11 +386,19 @@ impl wit::Host for Guest {
                         let Some(performed) = performed.next() else {
                             return Ok(answers);
                         };
+                        // Those that have their answers are recorded before any of them parks.
+                        if matches!(performed, Err(Fail::Halt(Halted::Parked))) {
+                            parked = true;
+                            continue;
+                        }
                         self.finish::<Invoke>(sequence, index, step, performed)
                             .await?
                     }
                 };
                 answers.push(answer);
+            }
+            if parked {
+                return Err(self.halt(Halted::Parked));
             }
         }
     }

@@ -10,14 +10,15 @@ pub mod system;
 pub mod telemetry;
 
 use crate::catalogue::Active;
+use crate::decision::{Action, Pledge};
 use crate::kernel::Kernel;
 use crate::loaded::Loaded;
 use crate::tree::{Halted, Lineage, Tree};
 use mandate_policy::Refusal;
 use mandate_runtime::End;
 use mandate_runtime::bindings::types::types::{Denial, Error, Failure, Outage};
-use mandate_store::{StoreError, Write};
-use mandate_types::{Effects, GuestKind, InvocationId, Limits, MicroUsd};
+use mandate_store::{StoreError, Wait, Write};
+use mandate_types::{Effects, GuestKind, InvocationId, Limits, MicroUsd, Timestamp, WaitReason};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -43,6 +44,8 @@ pub struct Scope {
     pub kind: GuestKind,
     /// The gravest class of effects that this invocation may have.
     pub ceiling: Effects,
+    /// The decision under which it may have effects outside of the host.
+    pub pledge: Option<Arc<Pledge>>,
     /// Pinned at the start.
     pub limits: Limits,
 }
@@ -55,6 +58,10 @@ pub struct At {
     pub sequence: u64,
     /// Its place within an `invoke-many`.
     pub index: u32,
+    /// When it was first asked.
+    pub since: Timestamp,
+    /// What was reserved for the effect that it may have.
+    pub pledge: Option<Arc<Pledge>>,
 }
 
 /// When the intent of a call is written.
@@ -102,10 +109,14 @@ impl<T> Performed<T> {
 pub enum Fail {
     /// The guest is told.
     Answer(Error),
+    /// The guest is told, and this is committed with it.
+    Ended(Error, Vec<Write>),
     /// The guest is stopped: a limit.
     End(End),
     /// The execution cannot go on here.
     Halt(Halted),
+    /// It cannot go on before something is there, and holds nothing meanwhile.
+    Park(Wait, WaitReason),
 }
 
 impl From<Error> for Fail {
@@ -133,7 +144,7 @@ impl From<StoreError> for Fail {
 }
 
 /// One function of one import.
-pub trait Capability: Serialize + Send + Sync + Sized {
+pub trait Capability: Serialize + Send + Sync + Sized + 'static {
     /// `mandate:records/records`
     const INTERFACE: &'static str;
     /// `create`
@@ -145,7 +156,7 @@ pub trait Capability: Serialize + Send + Sync + Sized {
     /// Whether an answer is a task of its own, which counts among the children.
     const SUBMITS: bool = false;
     /// What the guest gets.
-    type Answer: Serialize + DeserializeOwned + Send;
+    type Answer: Serialize + DeserializeOwned + Send + 'static;
 
     /// Whether the plugin's grant allows it.
     ///
@@ -156,6 +167,15 @@ pub trait Capability: Serialize + Send + Sync + Sized {
     /// The class of this call, where that depends on its arguments.
     fn effects(&self) -> Effects {
         Self::EFFECTS
+    }
+
+    /// The effect that this call would have by a tool, which must be judged before; nothing if it
+    /// has none.
+    ///
+    /// # Errors
+    /// What the guest is told when it would fail before it is judged.
+    fn action(&self, _at: &At) -> Result<Option<Action>, Error> {
+        Ok(None)
     }
 
     /// The invocation that this call makes.
@@ -207,6 +227,13 @@ impl JsonText {
     pub fn value(self, what: &str) -> Result<Value, Error> {
         self.0
             .map_err(|(_, error)| Error::Invalid(format!("{what} is not JSON: {error}")))
+    }
+}
+
+impl JsonText {
+    /// The value, if it is one.
+    pub fn get(&self) -> Option<&Value> {
+        self.0.as_ref().ok()
     }
 }
 

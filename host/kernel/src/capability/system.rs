@@ -1,14 +1,14 @@
 //! What every plugin has without asking: log, progress, clock, random, sleep. Only sleep is a
 //! step; the others derive from the journal, or are for people and suppressed on replay.
 
-use super::{At, Capability, Fail, Performed, Scope};
+use super::{At, Capability, Fail, Intent, Performed, Scope};
 use crate::guest::{Guest, Told};
 use mandate_policy::Refusal;
 use mandate_runtime::End;
 use mandate_runtime::bindings::system::{clock, log, progress, random, sleep};
 use mandate_runtime::bindings::types::types::Error;
-use mandate_store::{LogLevel, NewEvent, TaskChange, Write};
-use mandate_types::{EventKind, LimitHit, LimitName, TaskStatus, Timestamp};
+use mandate_store::{LogLevel, NewEvent, TaskChange, Wait, WaitKey, Write};
+use mandate_types::{EventKind, LimitHit, LimitName, TaskStatus, Timestamp, WaitReason};
 use serde::Serialize;
 use serde_json::json;
 use std::time::Duration;
@@ -99,6 +99,9 @@ impl random::Host for Guest {
     }
 }
 
+/// Who sleeps longer is parked: a shorter sleep costs less than dropping and rebuilding the guest.
+const PARKS_FROM: Duration = Duration::from_secs(2);
+
 #[derive(Serialize)]
 struct Sleep {
     milliseconds: u64,
@@ -107,6 +110,7 @@ struct Sleep {
 impl Capability for Sleep {
     const INTERFACE: &'static str = "mandate:system/sleep";
     const FUNCTION: &'static str = "sleep";
+    const INTENT: Intent = Intent::Buffered;
     type Answer = ();
 
     fn granted(&self, _: &Scope) -> Result<(), Refusal> {
@@ -114,9 +118,20 @@ impl Capability for Sleep {
     }
 
     async fn perform(self, at: At) -> Result<Performed<()>, Fail> {
-        // Who watches wants to see what led here.
+        // Counted from when it was first asked, whatever happened since.
+        let until = at.since.plus(Duration::from_millis(self.milliseconds));
+        let left = until.since(Timestamp::now());
+        // A client that called a tool waits for its answer.
+        if left >= PARKS_FROM && at.scope.tree.task.is_some() {
+            let wait = Wait {
+                key: WaitKey::Sleep(at.scope.id.clone(), at.sequence, at.index),
+                wake_at: Some(until),
+            };
+            return Err(Fail::Park(wait, WaitReason::Sleep));
+        }
+        // Who watches wants to see what led here, and a crash must not begin it anew.
         at.scope.tree.flush().await?;
-        tokio::time::sleep(Duration::from_millis(self.milliseconds)).await;
+        tokio::time::sleep(left).await;
         Ok(Performed::read(()))
     }
 }

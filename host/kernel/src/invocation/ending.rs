@@ -75,7 +75,7 @@ pub(super) fn agent_event(tree: &Tree, call: &Call, kind: &str, mut data: Value)
     })))
 }
 
-pub(super) fn failure(kind: &str, message: &str, retryable: bool) -> TaskError {
+pub(crate) fn failure(kind: &str, message: &str, retryable: bool) -> TaskError {
     TaskError {
         kind: kind.to_owned(),
         message: message.to_owned(),
@@ -109,7 +109,7 @@ pub(super) fn checked(
 }
 
 /// An error that the guest itself ended with.
-pub(super) fn told(error: Error) -> TaskError {
+pub(crate) fn told(error: Error) -> TaskError {
     match error {
         Error::Denied(denial) => failure(
             "denied",

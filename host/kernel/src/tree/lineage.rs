@@ -92,6 +92,13 @@ impl Lineage {
         Ok(())
     }
 
+    /// The plugins from the root to this one.
+    pub fn chain(&self) -> Vec<PluginName> {
+        let mut chain: Vec<_> = self.upwards().map(|l| l.plugin.clone()).collect();
+        chain.reverse();
+        chain
+    }
+
     /// The chain from the root to the agent `name`, if that agent is in it: calling it again
     /// would be a circle.
     pub fn circle(&self, name: &PluginName) -> Option<String> {

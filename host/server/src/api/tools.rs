@@ -8,6 +8,7 @@ use super::{Api, Listing};
 use crate::task::tool::ToolAnswer;
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use mandate_kernel::Active;
 use mandate_plugin::ToolDescription;
 use mandate_policy::ToolTerms;
@@ -126,6 +127,7 @@ pub async fn get(
     request_body(content = Object, description = "By the tool's schema of arguments"),
     responses(
         (status = 200, body = ToolAnswer),
+        (status = 202, description = "A human is asked first", body = ToolAnswer),
         (status = 502, description = "The tool failed", body = Problem, content_type = "application/problem+json"),
         Changes,
     ),
@@ -136,7 +138,7 @@ pub async fn call(
     PathOf(name): PathOf<String>,
     params: Params,
     JsonBody(arguments): JsonBody<Value>,
-) -> ApiResult<Json<ToolAnswer>> {
+) -> ApiResult<(StatusCode, Json<ToolAnswer>)> {
     call_named(&api, &client, &name, params, arguments).await
 }
 
@@ -150,12 +152,17 @@ pub async fn call_named(
     name: &str,
     mut params: Params,
     arguments: Value,
-) -> ApiResult<Json<ToolAnswer>> {
+) -> ApiResult<(StatusCode, Json<ToolAnswer>)> {
     let tenant = caller.tenant(params.parsed("tenant")?)?;
     params.finish()?;
     let answer = api
         .tasks
         .call_tool(name, arguments, tenant, caller.name.clone())
         .await?;
-    Ok(Json(answer))
+    let status = if answer.waiting {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
+    Ok((status, Json(answer)))
 }

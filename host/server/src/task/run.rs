@@ -1,7 +1,7 @@
 //! Running one task on this host, and writing down how that ended.
 
 use super::{Tasks, task_event};
-use mandate_kernel::{ExecutionEnd, Halted, Report, Run, RunEnd, Stop};
+use mandate_kernel::{ExecutionEnd, Halted, Ran, Report, Run, RunEnd, RunParked, Stop};
 use mandate_store::{StoreError, Task, TaskChange, TaskError, Write};
 use mandate_types::{EventKind, ExecutionId, TaskStatus, Timestamp};
 use serde_json::json;
@@ -64,10 +64,16 @@ impl Tasks {
             return Next::Again(UNTIL_IT_LOADS);
         }
         match self.execution_of(task, stop.clone()).await {
-            Ok(Some(ended)) => match self.conclude(task, ended).await {
-                Ok(next) => next,
-                Err(halted) => self.halted(task, &stop, halted).await,
-            },
+            Ok(Some(ran)) => {
+                let concluded = match ran {
+                    Ran::Ended(ended) => self.conclude(task, ended).await,
+                    Ran::Parked(parked) => self.park(task, parked).await,
+                };
+                match concluded {
+                    Ok(next) => next,
+                    Err(halted) => self.halted(task, &stop, halted).await,
+                }
+            }
             Ok(None) => Next::Done,
             Err(halted) => self.halted(task, &stop, halted).await,
         }
@@ -86,7 +92,7 @@ impl Tasks {
         installed.is_ok_and(|all| all.iter().any(|plugin| plugin.name == *name))
     }
 
-    async fn execution_of(&self, task: &Arc<Task>, stop: Stop) -> Result<Option<RunEnd>, Halted> {
+    async fn execution_of(&self, task: &Arc<Task>, stop: Stop) -> Result<Option<Ran>, Halted> {
         let catalogue = self.kernel.catalogue();
         let plugin = task
             .assigned_agents
@@ -186,6 +192,34 @@ impl Tasks {
         Ok(())
     }
 
+    /// Writes down that the execution waits. It holds nothing from then on.
+    async fn park(&self, task: &Task, parked: RunParked) -> Result<Next, Halted> {
+        let change = TaskChange {
+            status: Some(TaskStatus::Waiting),
+            waiting_for: Some(Some(parked.reason)),
+            updated_at: Timestamp::now(),
+            ..TaskChange::default()
+        };
+        let data = json!({
+            "execution": parked.execution,
+            "waiting_for": parked.reason,
+            "until": parked.until,
+        });
+        let writes = vec![
+            Write::ChangeTask {
+                id: task.id.clone(),
+                from: &[TaskStatus::Running],
+                change: Box::new(change),
+            },
+            task_event(task, EventKind::TASK_WAITING, data),
+        ];
+        if parked.commit(writes).await? {
+            return Ok(Next::Done);
+        }
+        // What it waits for came while it was dropped.
+        Ok(Next::Again(Duration::ZERO))
+    }
+
     async fn conclude(&self, task: &Task, ended: RunEnd) -> Result<Next, Halted> {
         let end = &ended.end;
         let (change, kind, data) = outcome(task, end);
@@ -215,6 +249,8 @@ impl Tasks {
     /// The execution cannot go on here. Unless it diverged, it is unfinished and is tried again.
     async fn halted(&self, task: &Task, stop: &Stop, halted: Halted) -> Next {
         match &halted {
+            // Parked executions do not come here: they are not stopped, they wait.
+            Halted::Parked => Next::Done,
             Halted::LeaseLost => {
                 tracing::warn!(task = %task.id, "another host took the execution over");
                 Next::Done

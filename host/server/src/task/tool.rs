@@ -1,10 +1,10 @@
 //! A client calls a tool: the same seam, in an execution of its own.
 
 use super::Tasks;
-use mandate_kernel::{Active, Stop, ToolRun};
+use mandate_kernel::{Active, Called, Stop, ToolRun};
 use mandate_plugin::manifest::WebhookSection;
 use mandate_plugin::validate;
-use mandate_types::{Effects, ExecutionId, PluginName, PrincipalName, Problem, TenantId};
+use mandate_types::{DecisionId, ExecutionId, PluginName, PrincipalName, Problem, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -12,8 +12,15 @@ use std::sync::Arc;
 /// What a called tool answered.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ToolAnswer {
-    /// By the tool's schema.
+    /// By the tool's schema; null while a human is asked whether it may happen.
     pub result: Value,
+    /// Whether it waits for a human: it goes on when that has answered, and its result is then
+    /// in the decision.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waiting: bool,
+    /// The decision that it waits for: `GET /api/v1/decisions/{decision}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionId>,
     /// Its journal: `GET /api/v1/executions/{execution}/steps`.
     pub execution: ExecutionId,
     /// How long it took.
@@ -34,8 +41,10 @@ impl Tasks {
     ) -> Result<ToolAnswer, Problem> {
         let (plugin, tool) = self.callable(name, &arguments)?;
         let stop = Stop::new();
-        // A client that goes away takes its call with it.
-        let _stop = StopOnDrop(stop.clone());
+        // A client that goes away takes its call with it, unless that may have begun to do
+        // something outside of the host.
+        let harmless = plugin.terms(&tool).is_none_or(|terms| !terms.is_external());
+        let _stop = harmless.then(|| StopOnDrop(stop.clone()));
         let run = ToolRun {
             plugin,
             tool,
@@ -52,9 +61,26 @@ impl Tasks {
             mandate_kernel::Halted::Store(error) => super::store_problem(error),
             other => Problem::internal(other.to_string()),
         })?;
+        let end = match end {
+            Called::Ended(end) => *end,
+            Called::Waiting {
+                execution,
+                decision,
+            } => {
+                return Ok(ToolAnswer {
+                    result: Value::Null,
+                    waiting: true,
+                    decision,
+                    execution,
+                    duration_seconds: 0.0,
+                });
+            }
+        };
         match end.report {
             Ok(report) => Ok(ToolAnswer {
                 result: report.output,
+                waiting: false,
+                decision: None,
                 execution: end.execution,
                 duration_seconds: end.took.as_secs_f64(),
             }),
@@ -93,18 +119,12 @@ impl Tasks {
         let missing = || Problem::not_found(format!("tool `{name}`; GET /api/v1/tools lists them"));
         let (plugin, tool) = catalogue.tool(name).ok_or_else(missing)?;
         let schemas = plugin.loaded.tools.get(tool).ok_or_else(missing)?;
-        let Some(terms) = plugin.terms(tool) else {
+        if plugin.terms(tool).is_none() {
             return Err(Problem::forbidden(format!(
                 "the operator has not accepted the tool `{name}`: PUT /api/v1/plugins/{}/grant",
                 plugin.name()
             )));
         };
-        if terms.effects > Effects::Internal {
-            return Err(Problem::forbidden(format!(
-                "`{name}` has `{}` effects outside of the host, which need an approved decision; this host cannot take decisions yet",
-                terms.effects
-            )));
-        }
         if !plugin.takes_work() {
             return Err(Problem::conflict(format!(
                 "the plugin `{}` is quarantined",
