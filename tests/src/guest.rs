@@ -8,7 +8,7 @@ use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
 /// The contract, each package after those that it uses.
-const WIT: [(&str, &str); 9] = [
+const WIT: [(&str, &str); 10] = [
     ("types", include_str!("../../wit/types/types.wit")),
     ("agent", include_str!("../../wit/agent/agent.wit")),
     ("tool", include_str!("../../wit/tool/tool.wit")),
@@ -16,6 +16,7 @@ const WIT: [(&str, &str); 9] = [
     ("llm", include_str!("../../wit/llm/llm.wit")),
     ("records", include_str!("../../wit/records/records.wit")),
     ("events", include_str!("../../wit/events/events.wit")),
+    ("human", include_str!("../../wit/human/human.wit")),
     (
         "telemetry",
         include_str!("../../wit/telemetry/telemetry.wit"),
@@ -101,6 +102,8 @@ pub enum Do {
         tools: Vec<String>,
     },
     Embed(String),
+    /// Asks people, for an answer of any form.
+    Ask(String),
     ReadTopology,
     WriteTopology,
     /// Asks for the mean of a metric over a range, times in microseconds since 1970.

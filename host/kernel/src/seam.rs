@@ -4,6 +4,8 @@
 mod clearance;
 mod outside;
 
+pub use outside::question_event;
+
 use crate::capability::{At, Capability, Fail, Intent, Performed, Scope, denied};
 use crate::guest::{Guest, Told};
 use crate::tree::Halted;

@@ -211,6 +211,7 @@ pub fn common(allowed: &Capabilities, asked: &Capabilities) -> Capabilities {
             })
         }),
         events: allowed.events && asked.events,
+        human: allowed.human && asked.human,
         telemetry: allowed
             .telemetry
             .iter()

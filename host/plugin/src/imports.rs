@@ -24,6 +24,7 @@ pub enum Capability {
     Invoke,
     Records,
     Events,
+    Human,
     TelemetryRead,
     TelemetryWrite,
 }
@@ -36,6 +37,7 @@ impl Capability {
             Self::Invoke => capabilities.invoke.is_some(),
             Self::Records => capabilities.records.is_some(),
             Self::Events => capabilities.events,
+            Self::Human => capabilities.human,
             Self::TelemetryRead => capabilities.telemetry.contains(&TelemetryAccess::Read),
             Self::TelemetryWrite => capabilities.telemetry.contains(&TelemetryAccess::Write),
         }
@@ -52,6 +54,7 @@ impl Capability {
                 "[capabilities.records]\nread = [\"collection\"]\nwrite = [\"collection\"]"
             }
             Self::Events => "[capabilities]\nevents = true",
+            Self::Human => "[capabilities]\nhuman = true",
             Self::TelemetryRead => "[capabilities]\ntelemetry = [\"read\"]",
             Self::TelemetryWrite => "[capabilities]\ntelemetry = [\"write\"]",
         }
@@ -68,6 +71,7 @@ pub fn need(interface: &str) -> Need {
         "mandate:invoke/invoke" => Need::Capability(Capability::Invoke),
         "mandate:records/records" => Need::Capability(Capability::Records),
         "mandate:events/events" => Need::Capability(Capability::Events),
+        "mandate:human/human" => Need::Capability(Capability::Human),
         "mandate:telemetry/query" => Need::Capability(Capability::TelemetryRead),
         "mandate:telemetry/ingest" => Need::Capability(Capability::TelemetryWrite),
         // Types only.

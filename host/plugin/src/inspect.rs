@@ -218,6 +218,7 @@ fn permissions(capabilities: &Capabilities) -> (Vec<String>, Vec<String>) {
         }
     };
     yes_no(capabilities.events, "publish events");
+    yes_no(capabilities.human, "ask people questions");
     yes_no(
         capabilities.telemetry.contains(&TelemetryAccess::Read),
         "read telemetry (metrics, logs, spans, topology)",
@@ -360,6 +361,7 @@ fn unused(package: &Package) -> Vec<String> {
             "mandate:records/",
         ),
         ("events", capabilities.events, "mandate:events/"),
+        ("human", capabilities.human, "mandate:human/"),
         (
             "telemetry = [\"read\"]",
             telemetry(TelemetryAccess::Read),

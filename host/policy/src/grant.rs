@@ -102,6 +102,9 @@ pub struct Capabilities {
     /// Publishing events of its own.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub events: bool,
+    /// Asking people questions.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub human: bool,
     /// Metrics, logs, spans, topology.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub telemetry: Vec<TelemetryAccess>,
@@ -253,6 +256,18 @@ impl Capabilities {
         }
     }
 
+    /// May people be asked?
+    ///
+    /// # Errors
+    /// [`Refusal`] if not.
+    pub fn ask(&self) -> Result<(), Refusal> {
+        if self.human {
+            Ok(())
+        } else {
+            Err(refuse("human", "asking people is not granted".to_owned()))
+        }
+    }
+
     /// May telemetry be read or written?
     ///
     /// # Errors
@@ -310,6 +325,9 @@ impl Capabilities {
         if self.events && !asked.events {
             beyond.push("publishing events".to_owned());
         }
+        if self.human && !asked.human {
+            beyond.push("asking people".to_owned());
+        }
         for access in self
             .telemetry
             .iter()
@@ -351,6 +369,7 @@ mod tests {
         assert!(none.read("notes").is_err());
         assert!(none.write("notes").is_err());
         assert!(none.publish().is_err());
+        assert!(none.ask().is_err());
         assert!(none.telemetry(TelemetryAccess::Read).is_err());
     }
 

@@ -16,6 +16,7 @@ pub mod agent {
             "../../wit/llm",
             "../../wit/records",
             "../../wit/events",
+            "../../wit/human",
             "../../wit/telemetry",
             "../../wit/system",
         ],
@@ -28,6 +29,7 @@ pub mod agent {
                 import mandate:llm/llm@1.0.0;
                 import mandate:records/records@1.0.0;
                 import mandate:events/events@1.0.0;
+                import mandate:human/human@1.0.0;
                 import mandate:telemetry/data@1.0.0;
                 import mandate:telemetry/query@1.0.0;
                 import mandate:telemetry/ingest@1.0.0;
@@ -66,5 +68,5 @@ pub mod tool {
 }
 
 pub use agent::exports::mandate::agent::agent as agent_export;
-pub use agent::mandate::{events, invoke, llm, records, system, telemetry, types};
+pub use agent::mandate::{events, human, invoke, llm, records, system, telemetry, types};
 pub use tool::exports::mandate::tool::tool as tool_export;

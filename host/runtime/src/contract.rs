@@ -27,6 +27,7 @@ const IMPORTS: &[(&str, Version)] = &[
     ("mandate:llm/llm", V1_0),
     ("mandate:records/records", V1_0),
     ("mandate:events/events", V1_0),
+    ("mandate:human/human", V1_0),
     ("mandate:telemetry/data", V1_0),
     ("mandate:telemetry/query", V1_0),
     ("mandate:telemetry/ingest", V1_0),

@@ -15,6 +15,7 @@ pub trait Imports:
     + agent::mandate::llm::llm::Host
     + agent::mandate::records::records::Host
     + agent::mandate::events::events::Host
+    + agent::mandate::human::human::Host
     + agent::mandate::telemetry::data::Host
     + agent::mandate::telemetry::query::Host
     + agent::mandate::telemetry::ingest::Host
@@ -33,6 +34,7 @@ impl<H> Imports for H where
         + agent::mandate::llm::llm::Host
         + agent::mandate::records::records::Host
         + agent::mandate::events::events::Host
+        + agent::mandate::human::human::Host
         + agent::mandate::telemetry::data::Host
         + agent::mandate::telemetry::query::Host
         + agent::mandate::telemetry::ingest::Host

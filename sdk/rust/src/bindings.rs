@@ -15,6 +15,7 @@ pub mod imports {
                 import mandate:llm/llm@1.0.0;
                 import mandate:records/records@1.0.0;
                 import mandate:events/events@1.0.0;
+                import mandate:human/human@1.0.0;
                 import mandate:telemetry/data@1.0.0;
                 import mandate:telemetry/query@1.0.0;
                 import mandate:telemetry/ingest@1.0.0;
@@ -31,6 +32,7 @@ pub mod imports {
             "../../wit/llm",
             "../../wit/records",
             "../../wit/events",
+            "../../wit/human",
             "../../wit/telemetry",
             "../../wit/system",
         ],

@@ -6,8 +6,10 @@ use crate::port::Port;
 use crate::react::React;
 use crate::records::Collection;
 use crate::telemetry::Telemetry;
-use crate::to_json;
+use crate::{from_json, to_json};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 pub use crate::bindings::imports::mandate::events::events::Event;
@@ -67,6 +69,15 @@ impl Host {
             subject: subject.map(str::to_owned),
             data: to_json("data of the event", data)?,
         })
+    }
+
+    /// Asks people, and waits until somebody has answered, if that takes days. The host holds nothing meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] without the capability `human`; [`Error::Invalid`] for an answer that is not a `T`.
+    pub fn ask<T: DeserializeOwned + JsonSchema>(&self, question: &str) -> Result<T, Error> {
+        let answer = self.port.ask(question, &crate::schema_of::<T>(true))?;
+        from_json("answer", &answer)
     }
 
     /// Writes to the plugin's log. More bytes than the limit `log_bytes` end the invocation.

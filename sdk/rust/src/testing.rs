@@ -30,7 +30,8 @@ use std::rc::Rc;
 /// A call that crossed the boundary, in the order in which they did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
-    /// The capability's interface: `llm`, `invoke`, `records`, `events`, `telemetry`, `sleep`.
+    /// The capability's interface: `llm`, `invoke`, `records`, `events`, `human`,
+    /// `telemetry`, `sleep`.
     pub interface: &'static str,
     /// The function, as in the contract: `invoke-many`.
     pub function: &'static str,
@@ -303,6 +304,14 @@ impl FakeHost {
     /// The progress reported so far.
     pub fn progress(&self) -> Vec<(Option<f64>, String)> {
         self.state.borrow().progress.clone()
+    }
+
+    /// What people answer next to a question.
+    #[must_use]
+    pub fn told(self, answer: &impl Serialize) -> Self {
+        let answer = serde_json::to_string(answer).unwrap_or_default();
+        self.state.borrow_mut().told.push_back(answer);
+        self
     }
 
     /// The events published so far.

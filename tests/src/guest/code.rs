@@ -225,6 +225,12 @@ impl Code {
                 let arguments = format!("(i32.const {at}) (i32.const 1)");
                 self.ask("mandate:llm/llm", "embed", "i32 i32", &arguments);
             }
+            Do::Ask(question) => {
+                let question = self.text(question.as_str());
+                let schema = self.text("{}");
+                let arguments = format!("{question} {schema}");
+                self.ask("mandate:human/human", "ask", "i32 i32 i32 i32", &arguments);
+            }
             Do::ReadTopology => self.ask("mandate:telemetry/query", "topology", "", ""),
             Do::WriteTopology => {
                 let arguments = "(i32.const 0) (i32.const 0)";

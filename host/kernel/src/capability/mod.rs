@@ -3,6 +3,7 @@
 //! with the generated `Host` trait, which only passes the arguments to the seam.
 
 pub mod events;
+pub mod human;
 pub mod invoke;
 pub mod llm;
 pub mod records;

@@ -6,7 +6,7 @@ pub mod guests;
 
 use mandate_runtime::bindings::agent_export::{Report, Task};
 use mandate_runtime::bindings::types::types::{self, Error};
-use mandate_runtime::bindings::{events, invoke, llm, records, system, telemetry};
+use mandate_runtime::bindings::{events, human, invoke, llm, records, system, telemetry};
 use mandate_runtime::{Ambient, Component, End, Ended, Runtime, Settings, Stop, Stream};
 use mandate_types::{Digest, GuestKind, LimitHit, LimitName, Limits};
 use std::time::Duration;
@@ -152,6 +152,11 @@ impl records::records::Host for Fake {
 }
 impl events::events::Host for Fake {
     async fn publish(&mut self, _: events::events::Event) -> Answer<()> {
+        unused()
+    }
+}
+impl human::human::Host for Fake {
+    async fn ask(&mut self, _: String, _: String) -> Answer<String> {
         unused()
     }
 }

@@ -4,6 +4,7 @@ use crate::Timestamp;
 use crate::bindings::imports::mandate;
 use crate::error::Error;
 use mandate::events::events::{self, Event};
+use mandate::human::human;
 use mandate::invoke::invoke::{self, Answer, Call, NewTask, Offer};
 use mandate::llm::llm::{self, Embeddings, Request, Response};
 use mandate::records::records::{self, Entry, Page, Query};
@@ -72,6 +73,10 @@ impl Port {
 
     pub fn publish(&self, event: &Event) -> Result<(), Error> {
         Ok(events::publish(event)?)
+    }
+
+    pub fn ask(&self, question: &str, schema: &str) -> Result<String, Error> {
+        Ok(human::ask(question, schema)?)
     }
 
     pub fn metrics(&self, wanted: &MetricQuery) -> Result<Vec<Series>, Error> {

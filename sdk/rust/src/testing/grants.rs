@@ -14,6 +14,7 @@ pub struct Grants {
     invoke: Invoke,
     records: Records,
     events: bool,
+    human: bool,
     telemetry: Vec<String>,
 }
 
@@ -48,6 +49,7 @@ pub enum Wanted<'a> {
     Read(&'a str),
     Write(&'a str),
     Events,
+    Human,
     Telemetry(&'a str),
 }
 
@@ -118,6 +120,7 @@ impl Grants {
                 format!("writing `{name}`"),
             ),
             Wanted::Events => (self.events, "events", "publishing".to_owned()),
+            Wanted::Human => (self.human, "human", "asking people".to_owned()),
             Wanted::Telemetry(access) => (
                 self.telemetry.iter().any(|a| a == access),
                 "telemetry",

@@ -206,6 +206,14 @@ impl Port {
         Ok(())
     }
 
+    pub(crate) fn ask(&self, question: &str, schema: &str) -> Result<String, Error> {
+        let mut state = self.step("human", "ask", (question, schema), Wanted::Human)?;
+        let told = state.told.pop_front();
+        told.ok_or_else(|| {
+            Error::failed("the test has no answer to this question: `FakeHost::told`")
+        })
+    }
+
     pub(crate) fn metrics(&self, wanted: &MetricQuery) -> Result<Vec<Series>, Error> {
         Ok(self
             .step("telemetry", "metrics", wanted, Wanted::Telemetry("read"))?

@@ -31,6 +31,8 @@ pub struct State {
     pub agents: BTreeMap<String, Play>,
     pub offers: BTreeMap<String, Offer>,
     pub script: VecDeque<Result<Response, Error>>,
+    /// What people answer, in this order.
+    pub told: VecDeque<String>,
     pub model: Option<PlayModel>,
     pub series: Vec<Series>,
     pub log_lines: Vec<LogLine>,
@@ -72,6 +74,7 @@ impl State {
             agents: BTreeMap::new(),
             offers: BTreeMap::new(),
             script: VecDeque::new(),
+            told: VecDeque::new(),
             model: None,
             series: Vec::new(),
             log_lines: Vec::new(),
