@@ -285,10 +285,10 @@ impl Kernel {
     /// [`InstallError`]; nothing changed then.
     pub async fn remove(&self, name: &PluginName, by: PrincipalName) -> Result<(), InstallError> {
         let _changing = self.changing.lock().await;
-        if self.installation(name).await?.is_none() {
+        let Some(installation) = self.installation(name).await? else {
             return Err(InstallError::NotInstalled(name.clone()));
-        }
-        let mut writes = vec![Write::RemoveInstallation(name.clone())];
+        };
+        let mut writes = vec![Write::RemoveInstallation(Box::new(installation))];
         for collection in self.store().collections().await? {
             if collection.owner == *name && !collection.retired {
                 let retired = Collection {

@@ -1,5 +1,6 @@
 //! One call of one guest: from its row in the journal to its end, new or resumed.
 
+mod calling;
 mod ending;
 
 use crate::capability::Scope;
@@ -10,12 +11,11 @@ use crate::journal::Journal;
 use crate::kernel::Kernel;
 use crate::loaded::Loaded;
 use crate::tree::{Halted, Lineage, Tree};
-use ending::{Dropped, agent_event, checked, conclude};
+use calling::{Asked, Finished, run_guest};
+use ending::{Dropped, agent_event, conclude};
 pub(crate) use ending::{failure, told};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use mandate_runtime::Ended;
-use mandate_runtime::bindings::{agent_export, tool_export};
 use mandate_store::{Ending, Invocation, Task, TaskError, Write};
 use mandate_types::{
     Effects, EventKind, GuestKind, InvocationId, InvocationStatus, Limits, Timestamp,
@@ -98,6 +98,7 @@ async fn start(kernel: Arc<Kernel>, tree: Arc<Tree>, call: Call) -> Result<Repor
         call.lineage.clone(),
     ));
     let loaded = call.plugin.loaded.clone();
+    let settings = call.plugin.installation.settings.clone();
     let row = Invocation {
         id: call.id.clone(),
         execution: tree.execution.clone(),
@@ -108,6 +109,8 @@ async fn start(kernel: Arc<Kernel>, tree: Arc<Tree>, call: Call) -> Result<Repor
         kind: call.kind,
         plugin: call.plugin.name().clone(),
         digest: loaded.digest.clone(),
+        contract: Some(loaded.manifest.plugin.contract.clone()),
+        settings: Some(settings.clone()),
         function: call.function.clone(),
         input: call.input.clone(),
         tenant: tree.tenant.clone(),
@@ -144,6 +147,7 @@ async fn start(kernel: Arc<Kernel>, tree: Arc<Tree>, call: Call) -> Result<Repor
             loaded,
             limits,
             lineage,
+            settings,
             seed,
         },
         journal,
@@ -197,6 +201,8 @@ async fn resume(
         &known.limits,
         call.lineage.clone(),
     ));
+    let installed = &call.plugin.installation.settings;
+    let settings = known.settings.unwrap_or_else(|| installed.clone());
     let seed = <[u8; 32]>::try_from(known.seed.as_slice()).unwrap_or_default();
     let journal = Journal::new(known.started_at, recorded);
     run(
@@ -207,6 +213,7 @@ async fn resume(
             loaded,
             limits: known.limits,
             lineage,
+            settings,
             seed,
         },
         journal,
@@ -219,6 +226,7 @@ struct Pinned {
     loaded: Arc<Loaded>,
     limits: Limits,
     lineage: Arc<Lineage>,
+    settings: Value,
     seed: [u8; 32],
 }
 
@@ -233,6 +241,7 @@ async fn run(
         loaded,
         limits,
         lineage,
+        settings,
         seed,
     } = pinned;
     let scope = Arc::new(Scope {
@@ -254,67 +263,20 @@ async fn run(
         armed: true,
     };
     let guest = Guest::new(scope, journal, seed);
-    let stop = tree.stop.clone();
-    let runtime = kernel.runtime();
-    let settings = call.plugin.installation.settings.to_string();
-    let (ended, result) = match call.kind {
-        GuestKind::Agent => {
-            let task = agent_task(&tree, &call, settings);
-            let Ended {
-                outcome,
-                host,
-                peak_memory_bytes,
-                ..
-            } = runtime
-                .run_agent(&loaded.component, guest, &limits, stop, task)
-                .await;
-            let output = loaded.agent.as_ref().map(|agent| &agent.output);
-            let result = outcome.map(|answer| {
-                answer.map_err(told).and_then(|report| {
-                    Ok(Report {
-                        output: checked("report", output, &report.output)?,
-                        summary: Some(report.summary),
-                        quality: report
-                            .quality
-                            .filter(|q| q.is_finite())
-                            .map(|q| q.clamp(0.0, 1.0)),
-                    })
-                })
-            });
-            ((host, peak_memory_bytes), result)
-        }
-        GuestKind::Tool => {
-            let request = tool_export::Request {
-                name: call.function.clone(),
-                arguments: call.input.to_string(),
-                tenant: tree.tenant.to_string(),
-                task: tree.task.as_ref().map(ToString::to_string),
-                subject: tree.subject.as_ref().map(ToString::to_string),
-                settings,
-            };
-            let Ended {
-                outcome,
-                host,
-                peak_memory_bytes,
-                ..
-            } = runtime
-                .call_tool(&loaded.component, guest, &limits, stop, request)
-                .await;
-            let schema = loaded.tools.get(&call.function).map(|tool| &tool.result);
-            let result = outcome.map(|answer| {
-                answer.map_err(told).and_then(|text| {
-                    let output = checked("result", schema, &text)?;
-                    Ok(Report {
-                        output,
-                        summary: None,
-                        quality: None,
-                    })
-                })
-            });
-            ((host, peak_memory_bytes), result)
-        }
+    let asked = Asked {
+        tree: &tree,
+        kind: call.kind,
+        function: &call.function,
+        title: &call.title,
+        input: &call.input,
+        task: call.task.as_deref(),
+        settings: settings.to_string(),
     };
-    let (mut guest, peak_memory_bytes) = ended;
+    let Finished {
+        mut guest,
+        result,
+        peak_memory_bytes,
+    } = run_guest(kernel.runtime(), &loaded, guest, &limits, asked).await;
     if let Some(halted) = guest.halted {
         dropped.armed = false;
         return Err(halted);
@@ -359,26 +321,4 @@ async fn run(
     dropped.armed = false;
     tree.push(writes).await?;
     Ok(report)
-}
-
-fn agent_task(tree: &Tree, call: &Call, settings: String) -> agent_export::Task {
-    let task = call.task.as_deref();
-    agent_export::Task {
-        id: tree
-            .task
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-        kind: call.function.clone(),
-        title: call.title.clone(),
-        description: task.map(|t| t.description.clone()).unwrap_or_default(),
-        target: task.and_then(|t| t.target.clone()),
-        priority: task.map_or(5, |t| t.priority),
-        input: call.input.to_string(),
-        session: task.and_then(|t| t.session.clone()),
-        subject: tree.subject.as_ref().map(ToString::to_string),
-        tenant: tree.tenant.to_string(),
-        attempt: task.map_or(1, |t| t.attempts),
-        settings,
-    }
 }

@@ -328,6 +328,8 @@ mod samples {
             kind: GuestKind::Tool,
             plugin: PluginName::parse("text").unwrap(),
             digest: Digest::of(b"text"),
+            contract: None,
+            settings: None,
             function: "word-count".to_owned(),
             input: serde_json::Value::Null,
             tenant: TenantId::default(),

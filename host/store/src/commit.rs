@@ -174,8 +174,8 @@ pub enum Write {
     PutPackage(Box<Package>),
     /// An installation, new or changed; its `generation` must be one more than stored (1 if new).
     PutInstallation(Box<Installation>),
-    /// Forgets an installation; its packages and its records stay.
-    RemoveInstallation(PluginName),
+    /// Removes an installation, which is then a former one; its packages and its records stay.
+    RemoveInstallation(Box<Installation>),
     /// A collection, new or changed, with its indexes.
     PutCollection(Box<Collection>),
     /// How far a trigger has come.

@@ -51,6 +51,13 @@ pub struct Invocation {
     pub plugin: PluginName,
     /// The exact component, pinned.
     pub digest: Digest,
+    /// The version of the contract that its plugin was written for; none in rows of hosts
+    /// that did not keep it.
+    pub contract: Option<String>,
+    /// What the operator had filled in when it started; none in rows of hosts that did not
+    /// keep it. May hold what only operators see.
+    #[serde(skip)]
+    pub settings: Option<Value>,
     /// The tool's name, or the task's kind.
     pub function: String,
     /// Task input or tool arguments.

@@ -67,6 +67,12 @@ pub trait PluginStore: Send + Sync {
     /// All installations.
     async fn installations(&self) -> Result<Vec<Installation>, StoreError>;
 
+    /// What was installed as `name` when that was last removed.
+    async fn former_installation(
+        &self,
+        name: &PluginName,
+    ) -> Result<Option<Installation>, StoreError>;
+
     /// A package's bytes.
     async fn package(&self, digest: &Digest) -> Result<Option<Package>, StoreError>;
 

@@ -249,7 +249,7 @@ impl<'a> Batch<'a, '_> {
                 sql::run(self.conn, plugin::PUT_PACKAGE, row).await?;
             }
             Op::PutInstallation { name, row } => self.installation(name, row).await?,
-            Op::RemoveInstallation(name) => self.remove_installation(name).await?,
+            Op::RemoveInstallation { name, row } => self.remove_installation(name, row).await?,
             Op::PutCollection(declared) => self.collection(declared).await?,
             Op::PutTrigger(row) => {
                 sql::run(self.conn, plugin::PUT_TRIGGER, row).await?;
@@ -447,11 +447,12 @@ impl<'a> Batch<'a, '_> {
         .into())
     }
 
-    async fn remove_installation(&mut self, name: &PluginName) -> Result<(), Refused> {
+    async fn remove_installation(&mut self, name: &PluginName, row: &[Arg]) -> Result<(), Refused> {
         const REMOVE: &str = "DELETE FROM installations WHERE name = ?";
         if sql::run(self.conn, REMOVE, &[Arg::text(name)]).await? == 0 {
             return Err(CommitError::NotFound(format!("plugin {name}")).into());
         }
+        sql::run(self.conn, plugin::PUT_FORMER, row).await?;
         Ok(())
     }
 

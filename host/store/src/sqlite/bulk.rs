@@ -50,7 +50,7 @@ impl Table {
                 marks(5),
             ),
             Self::Executions => ("executions", journal::EXECUTION_COLUMNS, marks(8)),
-            Self::Invocations => ("invocations", journal::INVOCATION_COLUMNS, marks(25)),
+            Self::Invocations => ("invocations", journal::INVOCATION_COLUMNS, marks(27)),
             Self::Steps => ("steps", journal::STEP_COLUMNS, journal::STEP_TUPLE.into()),
             Self::Records => ("records", collection::COLUMNS, marks(9)),
             Self::Logs => ("logs", journal::LOG_COLUMNS, marks(8)),

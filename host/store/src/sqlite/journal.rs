@@ -41,7 +41,7 @@ fn read_execution(row: &SqliteRow) -> Result<Execution, StoreError> {
 }
 
 pub(super) const INVOCATION_COLUMNS: &str = "id, execution, task, parent, parent_step, depth, kind, plugin, digest, \
-    function, input, tenant, principal, subject, grant_generation, limits, seed, status, result, error, started_at, \
+    contract, settings, function, input, tenant, principal, subject, grant_generation, limits, seed, status, result, error, started_at, \
     ended_at, steps, peak_memory_bytes, cost_micro_usd";
 
 pub(super) fn invocation_row(invocation: &Invocation) -> Vec<Arg> {
@@ -55,6 +55,8 @@ pub(super) fn invocation_row(invocation: &Invocation) -> Vec<Arg> {
         Arg::text(invocation.kind.as_str()),
         Arg::text(&invocation.plugin),
         Arg::text(&invocation.digest),
+        Arg::opt_text(invocation.contract.as_ref()),
+        Arg::opt(invocation.settings.as_ref(), Arg::json),
         Arg::text(&invocation.function),
         Arg::json(&invocation.input),
         Arg::text(&invocation.tenant),
@@ -88,6 +90,8 @@ fn read_invocation(row: &SqliteRow) -> Result<Invocation, StoreError> {
         kind: row.get_id("kind")?,
         plugin: row.get_id("plugin")?,
         digest: row.get_id("digest")?,
+        contract: row.get_opt_text("contract")?,
+        settings: row.get_opt_json("settings")?,
         function: row.get_text("function")?,
         input: row.get_value("input")?,
         tenant: row.get_id("tenant")?,

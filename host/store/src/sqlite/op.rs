@@ -116,7 +116,10 @@ pub(super) enum Op {
         name: PluginName,
         row: Row,
     },
-    RemoveInstallation(PluginName),
+    RemoveInstallation {
+        name: PluginName,
+        row: Vec<Arg>,
+    },
     PutCollection(Arc<Collection>),
     PutTrigger(Row),
     PutPrincipal {
@@ -288,7 +291,10 @@ fn one(write: Write) -> Result<Op, CommitError> {
             row: plugin::installation_row(&installation),
             name: installation.name,
         },
-        Write::RemoveInstallation(name) => Op::RemoveInstallation(name),
+        Write::RemoveInstallation(installation) => Op::RemoveInstallation {
+            row: plugin::former_row(&installation),
+            name: installation.name,
+        },
         Write::PutCollection(declared) => {
             collection::check(&declared)?;
             Op::PutCollection(Arc::from(declared))

@@ -37,9 +37,19 @@ const MIGRATIONS: &[Numbered] = &[
         include_str!("../../../../migrations/sqlite/0003_deliveries.sql"),
     ),
     (
+        4,
+        "decisions",
+        include_str!("../../../../migrations/sqlite/0004_decisions.sql"),
+    ),
+    (
         5,
         "audit",
         include_str!("../../../../migrations/sqlite/0005_audit.sql"),
+    ),
+    (
+        7,
+        "pins",
+        include_str!("../../../../migrations/sqlite/0007_pins.sql"),
     ),
 ];
 

@@ -4,7 +4,7 @@ use super::SqliteStore;
 use super::sql::{Arg, Columns, Sql, corrupt};
 use crate::StoreError;
 use crate::plugin::{Installation, InstallationStatus, Package, PluginStore, TriggerState};
-use mandate_types::Digest;
+use mandate_types::{Digest, PluginName};
 use sqlx::sqlite::SqliteRow;
 
 /// Takes [`package_row`].
@@ -50,6 +50,14 @@ pub(super) fn installation_row(installation: &Installation) -> Vec<Arg> {
     ]
 }
 
+/// Takes [`former_row`].
+pub(super) const PUT_FORMER: &str = "INSERT INTO former_installations (name, installation) VALUES (?, ?) \
+    ON CONFLICT (name) DO UPDATE SET installation = excluded.installation";
+
+pub(super) fn former_row(installation: &Installation) -> Vec<Arg> {
+    vec![Arg::text(&installation.name), Arg::json(installation)]
+}
+
 fn read_installation(row: &SqliteRow) -> Result<Installation, StoreError> {
     let text = row.get_text("status")?;
     let known = [InstallationStatus::Active, InstallationStatus::Quarantined];
@@ -90,6 +98,18 @@ impl PluginStore for SqliteStore {
             .iter()
             .map(read_installation)
             .collect()
+    }
+
+    async fn former_installation(
+        &self,
+        name: &PluginName,
+    ) -> Result<Option<Installation>, StoreError> {
+        let sql = Sql::with(
+            "SELECT installation FROM former_installations WHERE name = ?",
+            vec![Arg::text(name)],
+        );
+        let row = sql.optional(&self.readers).await?;
+        row.map(|row| row.get_json("installation")).transpose()
     }
 
     async fn package(&self, digest: &Digest) -> Result<Option<Package>, StoreError> {

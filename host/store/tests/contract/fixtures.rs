@@ -150,6 +150,8 @@ pub fn invocation(execution: &Execution) -> Invocation {
         kind: GuestKind::Agent,
         plugin: plugin("research"),
         digest: Digest::of(b"component"),
+        contract: Some("1.0".to_owned()),
+        settings: Some(json!({"threshold": 0.5})),
         function: "research".to_owned(),
         input: json!([1, "two"]),
         tenant: execution.tenant.clone(),

@@ -78,10 +78,22 @@ pub async fn installations_have_generations(home: &Home) {
     assert!(matches!(put(3).await, Err(CommitError::Conflict(_))));
     put(2).await.unwrap();
     assert_eq!(store.installations().await.unwrap(), [make(2)]);
-    let remove = Write::RemoveInstallation(plugin("research"));
+    let former = async || {
+        store
+            .former_installation(&plugin("research"))
+            .await
+            .unwrap()
+    };
+    assert_eq!(former().await, None);
+    let remove = Write::RemoveInstallation(Box::new(make(2)));
     store.commit(None, vec![remove.clone()]).await.unwrap();
+    assert_eq!(former().await, Some(make(2)));
     let again = store.commit(None, vec![remove]).await;
     assert!(matches!(again, Err(CommitError::NotFound(_))), "{again:?}");
+    put(1).await.unwrap();
+    let remove = Write::RemoveInstallation(Box::new(make(1)));
+    store.commit(None, vec![remove]).await.unwrap();
+    assert_eq!(former().await, Some(make(1)));
     put(1).await.unwrap();
 }
 

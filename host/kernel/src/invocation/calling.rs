@@ -1,0 +1,131 @@
+//! The call of a guest itself: what it is given, and what it answered once that is checked
+//! against its own schema.
+
+use super::ending::{checked, told};
+use super::{Report, ReportResult};
+use crate::guest::Guest;
+use crate::loaded::Loaded;
+use crate::tree::Tree;
+use mandate_runtime::bindings::{agent_export, tool_export};
+use mandate_runtime::{End, Ended, Runtime};
+use mandate_store::Task;
+use mandate_types::{GuestKind, Limits};
+use serde_json::Value;
+
+/// What a guest is asked.
+pub struct Asked<'a> {
+    /// The execution.
+    pub tree: &'a Tree,
+    /// Agent or tool.
+    pub kind: GuestKind,
+    /// The tool's short name, or the kind of the task.
+    pub function: &'a str,
+    /// What it is about, for an agent.
+    pub title: &'a str,
+    /// Arguments or input; validated.
+    pub input: &'a Value,
+    /// The task, at the root of its execution.
+    pub task: Option<&'a Task>,
+    /// What the operator filled in, as JSON.
+    pub settings: String,
+}
+
+/// A call that is over.
+pub struct Finished {
+    /// The guest's side of the boundary, as it was left.
+    pub guest: Guest,
+    /// What it answered, or what ended it.
+    pub result: Result<ReportResult, End>,
+    /// The most memory it held, in bytes.
+    pub peak_memory_bytes: u64,
+}
+
+/// Calls the guest, in a fresh instance.
+pub async fn run_guest(
+    runtime: &Runtime<Guest>,
+    loaded: &Loaded,
+    guest: Guest,
+    limits: &Limits,
+    asked: Asked<'_>,
+) -> Finished {
+    let stop = asked.tree.stop.clone();
+    match asked.kind {
+        GuestKind::Agent => {
+            let ended = runtime
+                .run_agent(&loaded.component, guest, limits, stop, task(asked))
+                .await;
+            let schema = loaded.agent.as_ref().map(|agent| &agent.output);
+            finished(ended, |report| {
+                Ok(Report {
+                    output: checked("report", schema, &report.output)?,
+                    summary: Some(report.summary),
+                    quality: report
+                        .quality
+                        .filter(|q| q.is_finite())
+                        .map(|q| q.clamp(0.0, 1.0)),
+                })
+            })
+        }
+        GuestKind::Tool => {
+            let tool = loaded.tools.get(asked.function);
+            let schema = tool.map(|tool| &tool.result);
+            let ended = runtime
+                .call_tool(&loaded.component, guest, limits, stop, request(asked))
+                .await;
+            finished(ended, |text| {
+                Ok(Report {
+                    output: checked("result", schema, &text)?,
+                    summary: None,
+                    quality: None,
+                })
+            })
+        }
+    }
+}
+
+fn finished<T>(
+    ended: Ended<Guest, Result<T, mandate_runtime::bindings::types::types::Error>>,
+    report: impl FnOnce(T) -> ReportResult,
+) -> Finished {
+    Finished {
+        guest: ended.host,
+        result: ended
+            .outcome
+            .map(|answer| answer.map_err(told).and_then(report)),
+        peak_memory_bytes: ended.peak_memory_bytes,
+    }
+}
+
+fn request(asked: Asked<'_>) -> tool_export::Request {
+    let tree = asked.tree;
+    tool_export::Request {
+        name: asked.function.to_owned(),
+        arguments: asked.input.to_string(),
+        tenant: tree.tenant.to_string(),
+        task: tree.task.as_ref().map(ToString::to_string),
+        subject: tree.subject.as_ref().map(ToString::to_string),
+        settings: asked.settings,
+    }
+}
+
+fn task(asked: Asked<'_>) -> agent_export::Task {
+    let (tree, task) = (asked.tree, asked.task);
+    agent_export::Task {
+        id: tree
+            .task
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        kind: asked.function.to_owned(),
+        title: asked.title.to_owned(),
+        description: task.map(|t| t.description.clone()).unwrap_or_default(),
+        target: task.and_then(|t| t.target.clone()),
+        priority: task.map_or(5, |t| t.priority),
+        input: asked.input.to_string(),
+        session: task.and_then(|t| t.session.clone()),
+        subject: tree.subject.as_ref().map(ToString::to_string),
+        tenant: tree.tenant.to_string(),
+        attempt: task.map_or(1, |t| t.attempts),
+        settings: asked.settings,
+    }
+}
