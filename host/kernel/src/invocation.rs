@@ -11,8 +11,9 @@ use crate::journal::Journal;
 use crate::kernel::Kernel;
 use crate::loaded::Loaded;
 use crate::tree::{Halted, Lineage, Tree};
-use calling::{Asked, Finished, run_guest};
-use ending::{Dropped, agent_event, conclude};
+pub use calling::{Calling, Finished, run_guest};
+pub use ending::conclude;
+use ending::{Dropped, agent_event};
 pub(crate) use ending::{failure, told};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -263,7 +264,7 @@ async fn run(
         armed: true,
     };
     let guest = Guest::new(scope, journal, seed);
-    let asked = Asked {
+    let calling = Calling {
         tree: &tree,
         kind: call.kind,
         function: &call.function,
@@ -276,7 +277,7 @@ async fn run(
         mut guest,
         result,
         peak_memory_bytes,
-    } = run_guest(kernel.runtime(), &loaded, guest, &limits, asked).await;
+    } = run_guest(kernel.runtime(), &loaded, guest, &limits, calling).await;
     if let Some(halted) = guest.halted {
         dropped.armed = false;
         return Err(halted);

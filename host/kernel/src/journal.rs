@@ -1,6 +1,7 @@
 //! One invocation's place in its journal: what is recorded, how far the guest is, and what
 //! it may still use.
 
+use crate::replay::Departure;
 use mandate_store::Step;
 use mandate_types::{LimitHit, LimitName, Limits, Timestamp};
 use std::collections::BTreeMap;
@@ -18,6 +19,9 @@ pub struct Journal {
     bytes: u64,
     log_bytes: u64,
     clock: Timestamp,
+    /// Where a replay left what is recorded.
+    departure: Option<Departure>,
+    sealed: bool,
 }
 
 impl Journal {
@@ -33,7 +37,32 @@ impl Journal {
             bytes: 0,
             log_bytes: 0,
             clock: started,
+            departure: None,
+            sealed: false,
         }
+    }
+
+    /// The same, for a replay: only what is recorded is answered, and nothing is new.
+    pub fn sealed(started: Timestamp, recorded: Vec<Step>) -> Self {
+        Self {
+            sealed: true,
+            ..Self::new(started, recorded)
+        }
+    }
+
+    /// Whether only what is recorded is answered.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// Remembers where the guest left what is recorded; it gets no further.
+    pub fn depart(&mut self, departure: Departure) {
+        self.departure = Some(departure);
+    }
+
+    /// Where the guest left what is recorded.
+    pub fn departure(&mut self) -> Option<Departure> {
+        self.departure.take()
     }
 
     /// The number of the next call.
@@ -100,7 +129,7 @@ impl Journal {
 
     /// Whether the guest is still where it was before: nothing that it says is new.
     pub fn replaying(&self) -> bool {
-        !self.recorded.is_empty()
+        self.sealed || !self.recorded.is_empty()
     }
 
     /// How many calls were made.

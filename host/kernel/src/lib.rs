@@ -23,6 +23,7 @@ mod journal;
 mod kernel;
 mod loaded;
 mod records;
+pub mod replay;
 mod seam;
 mod terms;
 mod tree;

@@ -76,6 +76,9 @@ impl Guest {
         if let Err(hit) = self.journal.count_step(limits, text.len()) {
             return Err(self.end(End::Limit(hit)));
         }
+        if self.journal.is_sealed() {
+            return self.recall::<C>(sequence, index, arguments);
+        }
         let mut at = At {
             scope: self.scope.clone(),
             sequence,
@@ -101,6 +104,7 @@ impl Guest {
                 // Money counts over the whole life of an execution.
                 self.scope.tree.add_cost(recorded.cost_micro_usd.0);
                 self.cost = self.cost.plus(recorded.cost_micro_usd);
+                self.count_answer(&answer)?;
                 self.journal
                     .answered_at(recorded.answered_at.unwrap_or(recorded.at));
                 let decoded = decode(answer).map_err(|e| self.broken(&e))?;
@@ -274,6 +278,17 @@ impl Guest {
         })
     }
 
+    /// Counts an answer among the bytes of the journal: also one that is given again, so that
+    /// the limit is hit where it was.
+    ///
+    /// # Errors
+    /// The trap, when the journal holds more than it may.
+    pub(crate) fn count_answer(&mut self, answer: &Value) -> Told<()> {
+        let size = answer.to_string().len();
+        let counted = self.journal.count_bytes(&self.scope.limits, size);
+        counted.map_err(|hit| self.end(End::Limit(hit)))
+    }
+
     #[allow(clippy::too_many_arguments)] // the parts of one row
     async fn record<C: Capability>(
         &mut self,
@@ -287,10 +302,7 @@ impl Guest {
     ) -> Told<Answered<C::Answer>> {
         let now = Timestamp::now();
         let encoded = encode(&answer).map_err(|e| self.broken(&e))?;
-        let size = encoded.to_string().len();
-        if let Err(hit) = self.journal.count_bytes(&self.scope.limits, size) {
-            return Err(self.end(End::Limit(hit)));
-        }
+        self.count_answer(&encoded)?;
         self.scope.tree.add_cost(cost.0);
         self.cost = self.cost.plus(cost);
         self.journal.answered_at(now);
@@ -367,7 +379,8 @@ pub fn encode<T: Serialize>(answer: &Answered<T>) -> Result<Value, serde_json::E
     })
 }
 
-fn decode<T: serde::de::DeserializeOwned>(
+/// The answer that the journal holds.
+pub fn decode<T: serde::de::DeserializeOwned>(
     mut answer: Value,
 ) -> Result<Answered<T>, serde_json::Error> {
     if let Some(value) = answer.get_mut("ok") {

@@ -148,6 +148,19 @@ impl Tree {
         }
     }
 
+    /// An execution that is replayed: nothing of it is ever written.
+    pub fn sealed(store: SharedStore, start: TreeStart) -> Self {
+        let tree = Self::new(store, start, Vec::new());
+        let refused = StoreError::Unavailable("a replay writes nothing".to_owned());
+        Self {
+            buffer: Arc::new(Mutex::new(Buffer {
+                broken: Some(refused.into()),
+                ..Buffer::default()
+            })),
+            ..tree
+        }
+    }
+
     /// Remembers that the execution cannot go on before `wait` is over.
     pub fn wait_for(&self, wait: Wait, reason: WaitReason) {
         self.locked_waits().push((wait, reason));

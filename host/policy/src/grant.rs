@@ -111,7 +111,7 @@ pub struct Capabilities {
 }
 
 /// What the operator allows an installed plugin; each change is a new generation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
     /// Goes up with each change.

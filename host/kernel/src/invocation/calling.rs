@@ -12,8 +12,8 @@ use mandate_store::Task;
 use mandate_types::{GuestKind, Limits};
 use serde_json::Value;
 
-/// What a guest is asked.
-pub struct Asked<'a> {
+/// What a guest is calling.
+pub struct Calling<'a> {
     /// The execution.
     pub tree: &'a Tree,
     /// Agent or tool.
@@ -46,13 +46,13 @@ pub async fn run_guest(
     loaded: &Loaded,
     guest: Guest,
     limits: &Limits,
-    asked: Asked<'_>,
+    calling: Calling<'_>,
 ) -> Finished {
-    let stop = asked.tree.stop.clone();
-    match asked.kind {
+    let stop = calling.tree.stop.clone();
+    match calling.kind {
         GuestKind::Agent => {
             let ended = runtime
-                .run_agent(&loaded.component, guest, limits, stop, task(asked))
+                .run_agent(&loaded.component, guest, limits, stop, task(calling))
                 .await;
             let schema = loaded.agent.as_ref().map(|agent| &agent.output);
             finished(ended, |report| {
@@ -67,10 +67,10 @@ pub async fn run_guest(
             })
         }
         GuestKind::Tool => {
-            let tool = loaded.tools.get(asked.function);
+            let tool = loaded.tools.get(calling.function);
             let schema = tool.map(|tool| &tool.result);
             let ended = runtime
-                .call_tool(&loaded.component, guest, limits, stop, request(asked))
+                .call_tool(&loaded.component, guest, limits, stop, request(calling))
                 .await;
             finished(ended, |text| {
                 Ok(Report {
@@ -96,36 +96,36 @@ fn finished<T>(
     }
 }
 
-fn request(asked: Asked<'_>) -> tool_export::Request {
-    let tree = asked.tree;
+fn request(calling: Calling<'_>) -> tool_export::Request {
+    let tree = calling.tree;
     tool_export::Request {
-        name: asked.function.to_owned(),
-        arguments: asked.input.to_string(),
+        name: calling.function.to_owned(),
+        arguments: calling.input.to_string(),
         tenant: tree.tenant.to_string(),
         task: tree.task.as_ref().map(ToString::to_string),
         subject: tree.subject.as_ref().map(ToString::to_string),
-        settings: asked.settings,
+        settings: calling.settings,
     }
 }
 
-fn task(asked: Asked<'_>) -> agent_export::Task {
-    let (tree, task) = (asked.tree, asked.task);
+fn task(calling: Calling<'_>) -> agent_export::Task {
+    let (tree, task) = (calling.tree, calling.task);
     agent_export::Task {
         id: tree
             .task
             .as_ref()
             .map(ToString::to_string)
             .unwrap_or_default(),
-        kind: asked.function.to_owned(),
-        title: asked.title.to_owned(),
+        kind: calling.function.to_owned(),
+        title: calling.title.to_owned(),
         description: task.map(|t| t.description.clone()).unwrap_or_default(),
         target: task.and_then(|t| t.target.clone()),
         priority: task.map_or(5, |t| t.priority),
-        input: asked.input.to_string(),
+        input: calling.input.to_string(),
         session: task.and_then(|t| t.session.clone()),
         subject: tree.subject.as_ref().map(ToString::to_string),
         tenant: tree.tenant.to_string(),
         attempt: task.map_or(1, |t| t.attempts),
-        settings: asked.settings,
+        settings: calling.settings,
     }
 }

@@ -126,7 +126,8 @@ pub(crate) fn told(error: Error) -> TaskError {
     }
 }
 
-pub(super) fn conclude(result: Result<ReportResult, End>) -> (InvocationStatus, ReportResult) {
+/// The status of an invocation that ended so, and what its caller is told.
+pub fn conclude(result: Result<ReportResult, End>) -> (InvocationStatus, ReportResult) {
     match result {
         Ok(Ok(report)) => (InvocationStatus::Succeeded, Ok(report)),
         Ok(Err(error)) => (InvocationStatus::Failed, Err(error)),

@@ -22,7 +22,8 @@ pub struct ExecutionTree {
     pub invocations: Vec<Invocation>,
 }
 
-async fn seen_execution(api: &Api, caller: &Caller, id: &str) -> ApiResult<Execution> {
+/// The execution, if the caller sees it.
+pub async fn seen_execution(api: &Api, caller: &Caller, id: &str) -> ApiResult<Execution> {
     let id = ExecutionId::parse(id)
         .map_err(|error| Problem::not_found(format!("such execution: {error}")))?;
     let execution = api.store().execution(&id).await?;

@@ -10,6 +10,7 @@ mod doorstep;
 mod error;
 mod events;
 mod executions;
+mod export;
 mod finished;
 mod front;
 mod hub;
@@ -101,6 +102,8 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(executions::task_logs))
         .routes(routes!(executions::get))
         .routes(routes!(executions::steps))
+        .routes(routes!(export::execution))
+        .routes(routes!(export::package))
         .routes(routes!(agents::list))
         .routes(routes!(agents::get))
         .routes(routes!(tools::list))

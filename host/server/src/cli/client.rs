@@ -52,6 +52,18 @@ impl Connection {
     /// # Errors
     /// When the host does not answer, or answers with a problem.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        let body = self.bytes(request).await?;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).context("the answer is not JSON")
+    }
+
+    /// Sends a request and reads its answer as it is.
+    ///
+    /// # Errors
+    /// When the host does not answer, or answers with a problem.
+    pub async fn bytes(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Vec<u8>> {
         let response = request.send().await.with_context(|| {
             format!(
                 "the host at {} does not answer; is `mandate serve` running?",
@@ -59,14 +71,11 @@ impl Connection {
             )
         })?;
         let status = response.status();
-        let text = response.text().await.context("the answer broke off")?;
+        let body = response.bytes().await.context("the answer broke off")?;
         if status.is_success() {
-            if text.is_empty() {
-                return Ok(Value::Null);
-            }
-            return serde_json::from_str(&text).context("the answer is not JSON");
+            return Ok(body.into());
         }
-        match serde_json::from_str::<Problem>(&text) {
+        match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => {
                 let fields: String = problem
                     .fields
@@ -75,7 +84,10 @@ impl Connection {
                     .collect();
                 bail!("{}{fields}", problem.detail)
             }
-            Err(_) => bail!("the host answered {status}: {}", text.trim()),
+            Err(_) => bail!(
+                "the host answered {status}: {}",
+                String::from_utf8_lossy(&body).trim()
+            ),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Only here do errors become mere text.
 
 mod client;
+mod execution;
 mod guest_target;
 mod plugin_build;
 mod plugin_inspect;
@@ -10,6 +11,8 @@ mod plugin_new;
 mod plugin_remove;
 mod plugin_run;
 mod plugin_sign;
+mod recorded;
+mod replay;
 mod serve;
 mod token;
 
@@ -41,6 +44,11 @@ enum Command {
     /// Write, build, inspect, install and run plugins
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Take what happened elsewhere: executions with their journals
+    #[command(subcommand)]
+    Execution(execution::Command),
+    /// Run an execution again over its journal, without touching the world
+    Replay(replay::Args),
     /// Compile one component from standard input to standard output
     #[command(name = COMPILE_WORKER, hide = true)]
     CompileWorker,
@@ -82,6 +90,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         match cli.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Token(command) => token::run(command).await,
+            Command::Execution(command) => execution::run(command).await,
+            Command::Replay(args) => replay::run(args).await,
             Command::Plugin(Plugin::New(args)) => plugin_new::run(args).await,
             Command::Plugin(Plugin::Build(args)) => plugin_build::run(args).await,
             Command::Plugin(Plugin::Inspect(args)) => plugin_inspect::run(args).await,
