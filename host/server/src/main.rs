@@ -10,6 +10,7 @@
 )]
 
 mod api;
+mod approval;
 mod cli;
 mod config;
 mod host;

@@ -1,6 +1,7 @@
 //! Decisions, and the questions that people are asked: what executions wait for.
 
 use crate::StoreError;
+use crate::event::NewEvent;
 use crate::task::Page;
 use mandate_types::{
     DecisionId, DecisionStatus, Digest, Effects, ExecutionId, InvocationId, MicroUsd, PluginName,
@@ -8,19 +9,20 @@ use mandate_types::{
     Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt;
 
 /// An effect that an agent or a client wants to have, and what became of it.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Decision {
+    /// What was asked, and how it was judged: never changes. First, because it opens with a
+    /// sentence for people.
+    #[serde(flatten)]
+    pub request: DecisionRequest,
     /// Its id.
     pub id: DecisionId,
     /// Where it is.
     pub status: DecisionStatus,
-    /// What was asked, and how it was judged: never changes.
-    #[serde(flatten)]
-    pub request: DecisionRequest,
     /// When it was asked.
     pub requested_at: Timestamp,
     /// When it becomes denied by itself.
@@ -41,6 +43,34 @@ pub struct Decision {
     pub actual_cost: Option<MicroUsd>,
     /// What the tool answered: `{"ok": …}` or `{"error": …}`.
     pub result: Option<Value>,
+}
+
+impl Decision {
+    /// An event about it: what subscribers are told when it is asked, and when it is answered.
+    pub fn event(&self, kind: &str, time: Timestamp) -> NewEvent {
+        let request = &self.request;
+        NewEvent {
+            time,
+            kind: kind.to_owned(),
+            subject: request.subject.clone(),
+            task: request.task.clone(),
+            tenant: request.tenant.clone(),
+            data: json!({
+                "decision": self.id,
+                "status": self.status,
+                "sentence": request.sentence,
+                "execution": request.execution,
+                "plugin": request.plugin,
+                "tool": request.tool,
+                "target": request.target,
+                "cost_micro_usd": request.cost,
+                "level": request.level,
+                "rule": request.rule,
+                "expires_at": self.expires_at,
+                "by": self.resolved_by,
+            }),
+        }
+    }
 }
 
 /// What is asked, and how policy judged it.

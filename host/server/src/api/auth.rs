@@ -256,6 +256,8 @@ roles! {
     Viewer
     /// A caller who may submit tasks, call tools and write records.
     Client
+    /// A caller who may answer decisions and questions.
+    Approver
     /// A caller who may install and grant.
     Operator
     /// A caller who may make and remove tokens.

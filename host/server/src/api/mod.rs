@@ -5,6 +5,7 @@ mod actions;
 mod activity;
 mod agents;
 mod auth;
+mod decisions;
 mod doc;
 mod doorstep;
 mod error;
@@ -15,10 +16,12 @@ mod finished;
 mod front;
 mod hub;
 mod input;
+mod ledger;
 mod limit;
 mod observe;
 mod plugin_view;
 mod plugins;
+mod questions;
 mod record_filter;
 mod records;
 mod routes;
@@ -121,6 +124,14 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(records::get, records::update, records::delete))
         .routes(routes!(activity::get))
         .routes(routes!(actions::start))
+        .routes(routes!(decisions::list))
+        .routes(routes!(decisions::get))
+        .routes(routes!(decisions::approve))
+        .routes(routes!(decisions::deny))
+        .routes(routes!(questions::list))
+        .routes(routes!(questions::get))
+        .routes(routes!(questions::answer))
+        .routes(routes!(ledger::list))
         .routes(routes!(events::list))
         .routes(routes!(webhooks::take))
         .routes(routes!(webhooks::get))

@@ -9,6 +9,7 @@ use super::limit::Rates;
 use super::observe::Checked;
 use super::plugin_view::Authorities;
 use super::telemetry::Intake;
+use crate::approval::Approvals;
 use crate::task::Tasks;
 use crate::webhook::Webhooks;
 use mandate_kernel::Kernel;
@@ -72,6 +73,8 @@ pub struct ApiState {
     pub kernel: Arc<Kernel>,
     /// What this host does.
     pub tasks: Arc<Tasks>,
+    /// What people answer.
+    pub approvals: Arc<Approvals>,
     /// What the operator set.
     pub settings: ApiSettings,
     /// What others deliver.
@@ -122,6 +125,7 @@ impl Api {
     pub fn new(
         kernel: Arc<Kernel>,
         tasks: Arc<Tasks>,
+        approvals: Arc<Approvals>,
         settings: ApiSettings,
         metrics: PrometheusHandle,
         intake: Intake,
@@ -139,6 +143,7 @@ impl Api {
             webhooks: Webhooks::new(tasks.clone(), kernel.store().clone()),
             kernel,
             tasks,
+            approvals,
             settings,
             metrics,
             intake,

@@ -1,6 +1,7 @@
 //! `mandate serve`: the host, until it is told to stop.
 
 use crate::api::{self, Api, Intake};
+use crate::approval::Approvals;
 use crate::config::Config;
 use crate::host::Host;
 use crate::listen;
@@ -56,15 +57,16 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         install_all(&host, folder).await?;
     }
     host.start(&config).await?;
+    let address = listener.local_addr()?;
     let state = Api::new(
         host.kernel.clone(),
         host.tasks.clone(),
+        Approvals::new(host.tasks.clone(), address.ip().is_loopback()),
         config.api.clone(),
         metrics,
         Intake::new(host.series.clone(), config.telemetry.clone()),
     );
     let router = api::router(state);
-    let address = listener.local_addr()?;
     // Before anybody is told that the host is there: whoever knows of it may stop it in order.
     let stop = StopSignal::listen().context("stop signals cannot be listened for")?;
     tracing::info!(

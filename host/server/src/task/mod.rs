@@ -4,6 +4,7 @@ mod queue;
 mod run;
 mod submit;
 pub mod tool;
+mod wake;
 
 pub use submit::{NewTask, Origin};
 
@@ -72,12 +73,15 @@ impl Tasks {
     /// [`StoreError`] when the database does not answer.
     pub async fn start(self: &Arc<Self>) -> Result<(), StoreError> {
         let events = self.store().subscribe();
+        let waits = self.store().subscribe();
         self.take_up().await?;
         tokio::spawn(self.clone().follow(events));
+        tokio::spawn(self.clone().watch_waits(waits));
         Ok(())
     }
 
-    fn store(&self) -> &SharedStore {
+    /// Everything that is kept.
+    pub fn store(&self) -> &SharedStore {
         self.kernel.store()
     }
 
