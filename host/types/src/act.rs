@@ -67,8 +67,6 @@ impl Act {
     /// A tool cannot be called until its terms are accepted again.
     pub const TOOL_SUSPENDED: &'static str = "tool_suspended";
     pub const CONFIGURATION_CHANGED: &'static str = "configuration_changed";
-    pub const DECISION_APPROVED: &'static str = "decision_approved";
-    pub const DECISION_DENIED: &'static str = "decision_denied";
     /// Nobody answered in time, or nobody began what was approved.
     pub const DECISION_EXPIRED: &'static str = "decision_expired";
     /// What had expired is asked once more.
