@@ -2,9 +2,11 @@
 
 use crate::capability::telemetry::Telemetry;
 use crate::catalogue::{Active, Catalogue};
+use crate::effect_keys::EffectKeys;
 use crate::effects::Effects;
 use crate::guest::Guest;
 use crate::loaded::{LoadError, Loaded};
+use mandate_egress::Egress;
 use mandate_llm::Chain;
 use mandate_plugin::{Package, TrustedKeys};
 use mandate_policy::Policy;
@@ -37,6 +39,10 @@ pub struct Settings {
     pub models: Chain,
     /// Where telemetry is kept.
     pub telemetry: Arc<dyn Telemetry>,
+    /// The way out to other hosts.
+    pub egress: Egress,
+    /// By which others know an effect again.
+    pub effect_keys: EffectKeys,
     /// Whose signatures are trusted.
     pub trust: TrustPolicy,
     /// What effects are judged by.
@@ -58,6 +64,8 @@ pub struct Kernel {
     runtime: Runtime<Guest>,
     models: Chain,
     telemetry: Arc<dyn Telemetry>,
+    egress: Egress,
+    effect_keys: EffectKeys,
     trust: TrustPolicy,
     catalogue: RwLock<Arc<Catalogue>>,
     loaded: Mutex<HashMap<Digest, Weak<Loaded>>>,
@@ -85,6 +93,8 @@ impl Kernel {
             runtime,
             models: settings.models,
             telemetry: settings.telemetry,
+            egress: settings.egress,
+            effect_keys: settings.effect_keys,
             trust: settings.trust,
             catalogue: RwLock::default(),
             loaded: Mutex::default(),
@@ -170,6 +180,16 @@ impl Kernel {
     /// Something was written that has a time.
     pub(crate) fn timers_changed(&self) {
         self.timers.notify_one();
+    }
+
+    /// The way out to other hosts.
+    pub(crate) fn egress(&self) -> &Egress {
+        &self.egress
+    }
+
+    /// By which others know an effect again.
+    pub(crate) fn effect_keys(&self) -> &EffectKeys {
+        &self.effect_keys
     }
 
     /// Which plugin files may be installed.

@@ -184,20 +184,21 @@ impl Guest {
         if intended && call.effects() > Effects::Internal {
             return self.unknown(call, at).await;
         }
-        if intended || C::INTENT == Intent::None {
+        let intent = call.intent();
+        if intended || intent == Intent::None {
             let step = (!intended).then(|| Box::new(step));
             return Ok(Begun::Go { call, at, step });
         }
-        let intent = vec![Write::Step(Box::new(step))];
-        let written = match C::INTENT {
+        let writes = vec![Write::Step(Box::new(step))];
+        let written = match intent {
             Intent::Committed => self
                 .scope
                 .tree
-                .commit(intent)
+                .commit(writes)
                 .await
                 .map(|_| ())
                 .map_err(Halted::from),
-            _ => self.scope.tree.push(intent).await,
+            _ => self.scope.tree.push(writes).await,
         };
         written.map_err(|halted| self.halt(halted))?;
         Ok(Begun::Go {
@@ -218,6 +219,8 @@ impl Guest {
         step: Option<Box<Step>>,
         performed: Result<Performed<C::Answer>, Fail>,
     ) -> Told<Answered<C::Answer>> {
+        // Whoever performs it may find that it is refused, too: by an address, say.
+        let refused = matches!(performed, Err(Fail::Answer(Error::Denied(_))));
         let (answer, writes, cost) = match performed {
             Ok(Performed {
                 answer,
@@ -233,7 +236,7 @@ impl Guest {
                 return Err(self.halt(Halted::Parked));
             }
         };
-        self.record::<C>(sequence, index, step, answer, false, writes, cost)
+        self.record::<C>(sequence, index, step, answer, refused, writes, cost)
             .await
     }
 

@@ -218,6 +218,18 @@ pub fn common(allowed: &Capabilities, asked: &Capabilities) -> Capabilities {
             .copied()
             .filter(|access| asked.telemetry.contains(access))
             .collect(),
+        http: allowed.http.clone().filter(|http| {
+            keep(Capabilities {
+                http: Some(http.clone()),
+                ..Capabilities::default()
+            })
+        }),
+        secrets: allowed
+            .secrets
+            .iter()
+            .filter(|name| asked.secrets.contains(name))
+            .cloned()
+            .collect(),
     }
 }
 

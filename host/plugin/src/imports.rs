@@ -27,6 +27,7 @@ pub enum Capability {
     Human,
     TelemetryRead,
     TelemetryWrite,
+    Http,
 }
 
 impl Capability {
@@ -40,6 +41,7 @@ impl Capability {
             Self::Human => capabilities.human,
             Self::TelemetryRead => capabilities.telemetry.contains(&TelemetryAccess::Read),
             Self::TelemetryWrite => capabilities.telemetry.contains(&TelemetryAccess::Write),
+            Self::Http => capabilities.http.is_some(),
         }
     }
 
@@ -57,6 +59,7 @@ impl Capability {
             Self::Human => "[capabilities]\nhuman = true",
             Self::TelemetryRead => "[capabilities]\ntelemetry = [\"read\"]",
             Self::TelemetryWrite => "[capabilities]\ntelemetry = [\"write\"]",
+            Self::Http => "[capabilities.http]\nhosts = [\"api.example.com\"]\nmethods = [\"GET\"]",
         }
     }
 }
@@ -74,12 +77,13 @@ pub fn need(interface: &str) -> Need {
         "mandate:human/human" => Need::Capability(Capability::Human),
         "mandate:telemetry/query" => Need::Capability(Capability::TelemetryRead),
         "mandate:telemetry/ingest" => Need::Capability(Capability::TelemetryWrite),
+        "mandate:http/http" => Need::Capability(Capability::Http),
         // Types only.
         "mandate:telemetry/data" | "mandate:types/types" => Need::Nothing,
         name if name.starts_with("mandate:system/") => Need::Nothing,
         name if name.starts_with("wasi:sockets/") => Need::Refused("plugins have no network"),
         name if name.starts_with("wasi:http/") => {
-            Need::Refused("plugins cannot send HTTP requests with this contract")
+            Need::Refused("requests are sent with `mandate:http`")
         }
         name if [
             "wasi:cli/",

@@ -46,6 +46,8 @@ pub struct Authority {
     /// From which cost on its decisions are to be judged harder than by the policy alone.
     #[serde(skip_serializing_if = "AutonomySection::is_empty")]
     pub autonomy: AutonomySection,
+    /// Whether it asks to send requests: the only way in which it has a network.
+    pub sends: bool,
     /// What makes it start by itself.
     pub wakes: Vec<String>,
     /// The collections that it brings, and who acts on them.
@@ -110,6 +112,7 @@ impl Authority {
             may,
             may_not,
             autonomy: manifest.autonomy.clone(),
+            sends: manifest.capabilities.http.is_some(),
             wakes: wakes(manifest),
             brings: brings(manifest),
             takes: takes(manifest),
@@ -227,6 +230,7 @@ fn permissions(capabilities: &Capabilities) -> (Vec<String>, Vec<String>) {
         capabilities.telemetry.contains(&TelemetryAccess::Write),
         "write telemetry",
     );
+    may.extend(requests(capabilities));
     if read_only.is_empty() && records.write.is_empty() {
         // “other” would be wrong: there are none.
         for line in &mut may_not {
@@ -236,6 +240,28 @@ fn permissions(capabilities: &Capabilities) -> (Vec<String>, Vec<String>) {
         }
     }
     (may, may_not)
+}
+
+fn requests(capabilities: &Capabilities) -> Vec<String> {
+    let mut may = Vec::new();
+    if let Some(http) = &capabilities.http {
+        let mut line = format!(
+            "send {} requests to {}",
+            listed(&http.methods, "and"),
+            listed(&http.hosts, "and")
+        );
+        if !http.paths.iter().any(|path| path == "/*") {
+            line.push_str(&format!(", for {} only", listed(&http.paths, "and")));
+        }
+        may.push(line);
+    }
+    let secrets = &capabilities.secrets;
+    if !secrets.is_empty() {
+        let which = plural(secrets.len(), "the secret", "the secrets");
+        let list = listed(secrets, "and");
+        may.push(format!("have {which} {list} put into them, unseen"));
+    }
+    may
 }
 
 fn tools(package: &Package) -> Vec<ToolAuthority> {
@@ -362,6 +388,7 @@ fn unused(package: &Package) -> Vec<String> {
         ),
         ("events", capabilities.events, "mandate:events/"),
         ("human", capabilities.human, "mandate:human/"),
+        ("http", capabilities.http.is_some(), "mandate:http/"),
         (
             "telemetry = [\"read\"]",
             telemetry(TelemetryAccess::Read),

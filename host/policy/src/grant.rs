@@ -1,5 +1,6 @@
 //! What an operator allows a plugin, within what its manifest asks for. Absent means denied.
 
+use crate::http::HttpCapability;
 use crate::terms::ToolTerms;
 use mandate_types::{Limits, MicroUsd};
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,12 @@ pub struct Capabilities {
     /// Metrics, logs, spans, topology.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub telemetry: Vec<TelemetryAccess>,
+    /// Requests to other hosts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpCapability>,
+    /// Secrets of the operator, by name, that its requests may carry. It never sees them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
 }
 
 /// What the operator allows an installed plugin; each change is a new generation.
@@ -335,6 +342,12 @@ impl Capabilities {
         {
             beyond.push(format!("telemetry access `{access:?}`").to_lowercase());
         }
+        if let Some(http) = &self.http {
+            beyond.extend(http.beyond(asked.http.as_ref().unwrap_or(&HttpCapability::default())));
+        }
+        let secrets = self.secrets.iter();
+        let secrets = secrets.filter(|name| !asked.secrets.contains(name));
+        beyond.extend(secrets.map(|name| format!("the secret `{name}`")));
         beyond
     }
 }

@@ -14,6 +14,7 @@ pub mod cost;
 pub mod document;
 pub mod facts;
 pub mod grant;
+pub mod http;
 pub mod policy;
 pub mod terms;
 pub mod verdict;
@@ -33,6 +34,7 @@ pub use grant::{
     Capabilities, Grant, InvokeCapability, LlmCapability, ModelClass, RecordsCapability, Refusal,
     TelemetryAccess,
 };
+pub use http::HttpCapability;
 pub use policy::Policy;
 pub use terms::{ToolCost, ToolTerms};
 pub use verdict::{ApprovalTerms, Outcome, Verdict, is_autonomy, sentence};

@@ -18,6 +18,7 @@ pub mod agent {
             "../../wit/events",
             "../../wit/human",
             "../../wit/telemetry",
+            "../../wit/http",
             "../../wit/system",
         ],
         inline: "
@@ -33,6 +34,7 @@ pub mod agent {
                 import mandate:telemetry/data@1.0.0;
                 import mandate:telemetry/query@1.0.0;
                 import mandate:telemetry/ingest@1.0.0;
+                import mandate:http/http@1.0.0;
                 import mandate:system/log@1.0.0;
                 import mandate:system/progress@1.0.0;
                 import mandate:system/clock@1.0.0;
@@ -68,5 +70,5 @@ pub mod tool {
 }
 
 pub use agent::exports::mandate::agent::agent as agent_export;
-pub use agent::mandate::{events, human, invoke, llm, records, system, telemetry, types};
+pub use agent::mandate::{events, http, human, invoke, llm, records, system, telemetry, types};
 pub use tool::exports::mandate::tool::tool as tool_export;

@@ -31,6 +31,7 @@ const IMPORTS: &[(&str, Version)] = &[
     ("mandate:telemetry/data", V1_0),
     ("mandate:telemetry/query", V1_0),
     ("mandate:telemetry/ingest", V1_0),
+    ("mandate:http/http", V1_0),
     ("mandate:system/log", V1_0),
     ("mandate:system/progress", V1_0),
     ("mandate:system/clock", V1_0),

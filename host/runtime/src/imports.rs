@@ -19,6 +19,7 @@ pub trait Imports:
     + agent::mandate::telemetry::data::Host
     + agent::mandate::telemetry::query::Host
     + agent::mandate::telemetry::ingest::Host
+    + agent::mandate::http::http::Host
     + agent::mandate::system::log::Host
     + agent::mandate::system::progress::Host
     + agent::mandate::system::clock::Host
@@ -38,6 +39,7 @@ impl<H> Imports for H where
         + agent::mandate::telemetry::data::Host
         + agent::mandate::telemetry::query::Host
         + agent::mandate::telemetry::ingest::Host
+        + agent::mandate::http::http::Host
         + agent::mandate::system::log::Host
         + agent::mandate::system::progress::Host
         + agent::mandate::system::clock::Host

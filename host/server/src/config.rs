@@ -25,8 +25,74 @@ pub struct Config {
     pub guests: GuestConfig,
     /// `[telemetry]`
     pub telemetry: TelemetryConfig,
+    /// `[http]`
+    pub http: HttpConfig,
+    /// `[secrets.NAME]`
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretConfig>,
     /// `[trust]`
     pub trust: TrustConfig,
+}
+
+/// `[http]`: requests of plugins to other hosts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Bytes of an answer's body; longer ones are not taken.
+    pub most_bytes: u64,
+    /// Seconds that a request may take when the plugin does not say.
+    pub timeout_seconds: u64,
+    /// Seconds that it may take at most.
+    pub most_timeout_seconds: u64,
+    /// Addresses and networks that are not public and may be sent to all the same.
+    pub allow_private: Vec<String>,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        let settings = mandate_egress::Settings::default();
+        Self {
+            most_bytes: settings.most_bytes,
+            timeout_seconds: settings.timeout.as_secs(),
+            most_timeout_seconds: settings.most_timeout.as_secs(),
+            allow_private: Vec::new(),
+        }
+    }
+}
+
+impl HttpConfig {
+    /// As the way out takes it.
+    pub fn settings(&self) -> mandate_egress::Settings {
+        mandate_egress::Settings {
+            most_bytes: self.most_bytes,
+            timeout: Duration::from_secs(self.timeout_seconds),
+            most_timeout: Duration::from_secs(self.most_timeout_seconds),
+        }
+    }
+}
+
+/// `[secrets.NAME]`: put into the requests of plugins that may use it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretConfig {
+    /// The environment variable that holds it; or `file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+    /// The file that holds it; or `env`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// Where it may be sent to.
+    pub hosts: Vec<String>,
+}
+
+impl From<SecretConfig> for mandate_egress::SecretSettings {
+    fn from(config: SecretConfig) -> Self {
+        Self {
+            env: config.env,
+            file: config.file,
+            hosts: config.hosts,
+        }
+    }
 }
 
 /// `[trust]`

@@ -5,7 +5,8 @@ use crate::task::Tasks;
 use crate::telemetry::{self, StoredTelemetry};
 use crate::trigger::Triggers;
 use anyhow::Context;
-use mandate_kernel::Kernel;
+use mandate_egress::{Egress, Guard, Secrets};
+use mandate_kernel::{EffectKeys, Kernel};
 use mandate_llm::Chain;
 use mandate_policy::Policy;
 use mandate_store::{Principal, SharedSeries, SharedStore, Write};
@@ -13,6 +14,7 @@ use mandate_types::{Digest, PrincipalName, Role, Timestamp};
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,18 +36,20 @@ pub struct Host {
 }
 
 impl Host {
-    /// Opens the data directory and starts what is unfinished.
+    /// Opens the data directory and starts what is unfinished. `own` is where the host listens:
+    /// no plugin may send there.
     ///
     /// # Errors
     /// When the directory cannot be used, or the host cannot start.
-    pub async fn open(dir: &Path, config: &Config) -> anyhow::Result<Self> {
+    pub async fn open(dir: &Path, config: &Config, own: Vec<SocketAddr>) -> anyhow::Result<Self> {
         let data_dir = data_dir(dir)?;
         let store = mandate_store::open_embedded(&data_dir).await?;
         let series = config.telemetry.settings();
         let series = mandate_store::open_telemetry(&data_dir, series).await?;
+        let key = host_key(&data_dir)?;
         let runtime = mandate_runtime::Settings {
             cache_dir: Some(data_dir.join("compiled")),
-            cache_key: host_key(&data_dir)?,
+            cache_key: key,
             compile_command: compile_command(),
             compile_limits: mandate_runtime::CompileLimits {
                 time: Duration::from_secs(config.guests.compile_seconds),
@@ -60,6 +64,8 @@ impl Host {
             runtime,
             models: Chain::simulated(),
             telemetry: Arc::new(StoredTelemetry(series.clone())),
+            egress: egress(config, own)?,
+            effect_keys: EffectKeys::new(&key),
             trust: config.trust.policy()?,
             policy: Arc::new(Policy::read("")?),
         };
@@ -127,6 +133,14 @@ impl Host {
     }
 }
 
+/// The way out, as it is configured.
+fn egress(config: &Config, own: Vec<SocketAddr>) -> anyhow::Result<Egress> {
+    let guard = Guard::new(&config.http.allow_private, own).context("[http] allow_private")?;
+    let secrets = config.secrets.clone().into_iter();
+    let secrets = Secrets::new(secrets.map(|(name, it)| (name, it.into())).collect())?;
+    Ok(Egress::new(config.http.settings(), guard, secrets))
+}
+
 /// A new token: 256 random bits behind a prefix by which scanners know what leaked.
 ///
 /// # Errors
@@ -137,7 +151,8 @@ pub fn new_token() -> anyhow::Result<String> {
     Ok(format!("mandate_{}", hex::encode(bytes)))
 }
 
-/// The key under which this host authenticates what it compiled; never in the database.
+/// The key under which this host authenticates what it compiled, and from which it derives those
+/// of its effects; never in the database.
 fn host_key(dir: &Path) -> anyhow::Result<[u8; 32]> {
     let path = dir.join("host.key");
     if let Ok(bytes) = std::fs::read(&path) {

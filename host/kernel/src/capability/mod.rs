@@ -3,6 +3,7 @@
 //! with the generated `Host` trait, which only passes the arguments to the seam.
 
 pub mod events;
+pub mod http;
 pub mod human;
 pub mod invoke;
 pub mod llm;
@@ -152,7 +153,7 @@ pub trait Capability: Serialize + Send + Sync + Sized + 'static {
     const FUNCTION: &'static str;
     /// The class of the function, fixed by the host.
     const EFFECTS: Effects = Effects::None;
-    /// When its intent is written.
+    /// When the intent of the function's calls is written.
     const INTENT: Intent = Intent::None;
     /// Whether an answer is a task of its own, which counts among the children.
     const SUBMITS: bool = false;
@@ -177,6 +178,11 @@ pub trait Capability: Serialize + Send + Sync + Sized + 'static {
     /// What the guest is told when it would fail before it is judged.
     fn action(&self, _at: &At) -> Result<Option<Action>, Error> {
         Ok(None)
+    }
+
+    /// When the intent of this call is written, where that depends on its arguments.
+    fn intent(&self) -> Intent {
+        Self::INTENT
     }
 
     /// The invocation that this call makes.

@@ -122,7 +122,12 @@ impl fmt::Display for Authority {
         }
         writeln!(
             f,
-            "It has no access to files, network, environment or secrets."
+            "It has no access to files, {}environment or secrets.",
+            if self.sends {
+                "any other network, "
+            } else {
+                "network, "
+            }
         )?;
         if let Some(levels) = autonomy_shown(&self.autonomy) {
             writeln!(f, "\nIt asks that its decisions be {levels}, or earlier.")?;

@@ -6,7 +6,7 @@ pub mod guests;
 
 use mandate_runtime::bindings::agent_export::{Report, Task};
 use mandate_runtime::bindings::types::types::{self, Error};
-use mandate_runtime::bindings::{events, human, invoke, llm, records, system, telemetry};
+use mandate_runtime::bindings::{events, http, human, invoke, llm, records, system, telemetry};
 use mandate_runtime::{Ambient, Component, End, Ended, Runtime, Settings, Stop, Stream};
 use mandate_types::{Digest, GuestKind, LimitHit, LimitName, Limits};
 use std::time::Duration;
@@ -157,6 +157,11 @@ impl events::events::Host for Fake {
 }
 impl human::human::Host for Fake {
     async fn ask(&mut self, _: String, _: String) -> Answer<String> {
+        unused()
+    }
+}
+impl http::http::Host for Fake {
+    async fn send(&mut self, _: http::http::Request) -> Answer<http::http::Response> {
         unused()
     }
 }

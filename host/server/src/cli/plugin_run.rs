@@ -42,7 +42,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let settings: Value = serde_json::from_str(&args.settings).context("--settings is not JSON")?;
     let dir = tempfile::tempdir()?;
     let config = Config::default();
-    let host = Host::open(dir.path(), &config).await?;
+    let host = Host::open(dir.path(), &config, Vec::new()).await?;
     let by = PrincipalName::parse("author")?;
     for file in &args.with {
         install(&host, file, json!({}), &by).await?;

@@ -51,7 +51,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
-    let host = Host::open(&args.data_dir, &config).await?;
+    let own = vec![listener.local_addr()?];
+    let host = Host::open(&args.data_dir, &config, own).await?;
     let token = host.administrator().await?;
     if let Some(folder) = &args.plugins {
         install_all(&host, folder).await?;
