@@ -59,7 +59,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     // A host of its own, which has nothing and is gone afterwards.
     let dir = tempfile::tempdir()?;
-    let nowhere = Host::open(dir.path(), &Config::default()).await?;
+    let nowhere = Host::open(dir.path(), &Config::default(), Vec::new()).await?;
     let mut bench = Bench {
         recording: &recording,
         from: host,
