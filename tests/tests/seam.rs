@@ -225,31 +225,23 @@ async fn a_tool_that_declares_no_effects_has_none() {
 }
 
 #[tokio::test]
-async fn effects_outside_of_the_host_are_denied_as_long_as_nobody_can_decide() {
+async fn effects_outside_of_the_host_wait_for_a_decision() {
     let client = admin();
     client
         .install(tool("launcher", "irreversible").file())
         .await;
-    let problem = client
+    let waits = client
         .post("/api/v1/tools/launcher.it/call", &json!({}))
         .await
-        .expect(403);
-    assert!(
-        problem["detail"].as_str().unwrap().contains("decision"),
-        "{problem}"
-    );
+        .expect(202);
+    assert_eq!(waits["waiting"], true, "{waits}");
     let plugin = agent("general")
         .manifest("[capabilities.invoke]\ntools = [\"launcher.it\"]")
-        .does([Do::tool("launcher.it", "{}"), Do::Offers]);
+        .does([Do::tool("launcher.it", "{}")]);
     client.install(plugin.file()).await;
-    let task = client.run("general", json!({})).await;
-    let steps = client.steps(id(&task)).await;
-    let told = denied(&steps[0], "invoke");
-    assert!(
-        told.contains("irreversible") && told.contains("decision"),
-        "{told}"
-    );
-    assert_eq!(steps[1]["answer"]["ok"], json!([]));
+    let task = client.submit(&json!({"kind": "general"})).await;
+    let task = client.reaches(id(&task), "waiting").await;
+    assert_eq!(task["waiting_for"], "approval", "{task}");
 }
 
 #[tokio::test]

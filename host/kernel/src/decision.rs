@@ -145,6 +145,7 @@ impl Asking {
         mut action: Action,
         intent: Option<&Write>,
     ) -> Result<Cleared, Halted> {
+        self.tree.note_asked();
         let mut over = None;
         for _ in 0..TRIES {
             let (pledge, mut writes) = match self.judge(kernel, &action, over.take()).await? {

@@ -99,10 +99,12 @@ impl RunEnd {
     /// [`Halted`] when it cannot be written; the execution is then still unfinished.
     pub async fn commit(self, mut writes: Vec<Write>) -> Result<ExecutionEnd, Halted> {
         crash::point("execution.before_end");
-        writes.push(Write::Withdraw {
-            execution: self.tree.execution.clone(),
-            at: Timestamp::now(),
-        });
+        if self.tree.may_have_asked() {
+            writes.push(Write::Withdraw {
+                execution: self.tree.execution.clone(),
+                at: Timestamp::now(),
+            });
+        }
         self.tree.commit(writes).await?;
         crash::point("execution.after_end");
         Ok(self.end)

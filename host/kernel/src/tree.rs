@@ -14,7 +14,7 @@ use mandate_types::{
     ExecutionId, InvocationId, PrincipalName, Subject, TaskId, TenantId, WaitReason,
 };
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -91,6 +91,7 @@ pub struct Tree {
     buffer: Arc<Mutex<Buffer>>,
     abandoned: std::sync::Mutex<Vec<Write>>,
     waits: std::sync::Mutex<Vec<(Wait, WaitReason)>>,
+    asked: AtomicBool,
     store: SharedStore,
 }
 
@@ -144,6 +145,7 @@ impl Tree {
             })),
             abandoned: std::sync::Mutex::default(),
             waits: std::sync::Mutex::default(),
+            asked: AtomicBool::new(start.resumed),
             store,
         }
     }
@@ -159,6 +161,16 @@ impl Tree {
             })),
             ..tree
         }
+    }
+
+    /// Remembers that somebody or something was asked for an effect, an answer or money.
+    pub fn note_asked(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there may be decisions, questions or reservations of this execution.
+    pub fn may_have_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Remembers that the execution cannot go on before `wait` is over.

@@ -33,6 +33,7 @@ impl Capability for Ask {
 
     async fn perform(self, at: At) -> Result<Performed<String>, Fail> {
         let scope = &at.scope;
+        scope.tree.note_asked();
         let asked = scope
             .kernel
             .store()

@@ -9,7 +9,9 @@ mod wake;
 pub use submit::{NewTask, Origin};
 
 use mandate_kernel::Kernel;
-use mandate_store::{CommitError, NewEvent, SharedStore, StoreError, Task, TaskChange, Write};
+use mandate_store::{
+    CommitError, NewEvent, SharedStore, StoreError, Task, TaskChange, TaskError, Write,
+};
 use mandate_types::{EventKind, PrincipalName, Problem, TaskId, TaskStatus, Timestamp};
 use queue::Queue;
 use serde_json::json;
@@ -234,14 +236,21 @@ impl Tasks {
         }
         let task = self.get(id).await?;
         let now = Timestamp::now();
+        let error = TaskError {
+            kind: "cancelled".to_owned(),
+            message: reason,
+            retryable: false,
+        };
         let change = TaskChange {
             status: Some(TaskStatus::Cancelled),
             queued: Some(false),
+            waiting_for: Some(None),
+            error: Some(Some(error)),
             completed_at: Some(Some(now)),
             updated_at: now,
             ..TaskChange::default()
         };
-        let writes = vec![
+        let mut writes = vec![
             Write::ChangeTask {
                 id: id.clone(),
                 // Also one that waits here for its journal: it is `running`, and does not run.
@@ -256,6 +265,12 @@ impl Tasks {
             },
             task_event(&task, EventKind::TASK_CANCELLED, json!({"by": by})),
         ];
+        // Nobody is asked any more for what will not happen.
+        writes.extend(
+            task.execution
+                .clone()
+                .map(|execution| Write::Withdraw { execution, at: now }),
+        );
         if let Err(error) = self.store().commit(None, writes).await {
             // It is not cancelled, so it goes on.
             let unfinished = match task.status {

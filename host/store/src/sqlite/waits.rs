@@ -80,11 +80,19 @@ pub(super) async fn withdraw(
     const DECISIONS: &str = "UPDATE decisions SET status = 'withdrawn', resolved_at = coalesce(resolved_at, ?2), \
         ended_at = ?2 WHERE execution = ?1 AND status IN ('pending', 'approved')";
     const QUESTIONS: &str = "UPDATE questions SET status = 'withdrawn', answered_at = ?2 WHERE execution = ?1 AND status = 'open'";
+    // What had begun and did not end: nobody knows what it cost.
+    const BEGUN: &str = "UPDATE decisions SET status = 'failed', ended_at = ?2 WHERE execution = ?1 AND status = 'executing'";
+    const BOOKED: &str = "UPDATE ledger SET settled = reserved, uncertain = 1, ended_at = ?2 \
+        WHERE execution = ?1 AND ended_at IS NULL";
+    const INVOCATIONS: &str = "UPDATE invocations SET status = 'cancelled', ended_at = ?2 WHERE execution = ?1 AND ended_at IS NULL";
     const WAITS: &str = "DELETE FROM waits WHERE execution = ?1";
     let execution = Arg::text(execution);
     let args = [execution.clone(), at.into()];
     sql::run(conn, DECISIONS, &args).await?;
     sql::run(conn, QUESTIONS, &args).await?;
+    sql::run(conn, BEGUN, &args).await?;
+    sql::run(conn, BOOKED, &args).await?;
+    sql::run(conn, INVOCATIONS, &args).await?;
     sql::run(conn, WAITS, &[execution]).await?;
     Ok(())
 }

@@ -1,0 +1,162 @@
+//! Executions that wait hold nothing and lose nothing: for a human, for an answer, for a time,
+//! across a kill.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use mandate_tests::{Client, Do, Host, Options, agent, tool};
+use serde_json::{Value, json};
+
+fn id(value: &Value) -> &str {
+    value["id"].as_str().unwrap()
+}
+
+/// A tool whose calls nobody knows the cost of, and an agent that calls it.
+async fn install(admin: &Client) {
+    admin
+        .install(
+            tool("pay", "reversible")
+                .input(json!({"type": "object"}))
+                .file(),
+        )
+        .await;
+    let payer = agent("payer")
+        .manifest("[capabilities.invoke]\ntools = [\"pay.it\"]")
+        .does([Do::tool("pay.it", r#"{"amount":7}"#)]);
+    admin.install(payer.file()).await;
+}
+
+async fn pending(client: &Client) -> Value {
+    client
+        .until(|| async {
+            let all = client.items("/api/v1/decisions?status=pending").await;
+            all.into_iter().next()
+        })
+        .await
+}
+
+#[tokio::test]
+async fn what_a_human_approves_happens_once_also_after_a_kill() {
+    let host = Host::start();
+    let admin = host.admin();
+    install(&admin).await;
+    let task = admin.submit(&json!({"kind": "payer"})).await;
+    let waiting = admin.reaches(id(&task), "waiting").await;
+    assert_eq!(waiting["waiting_for"], "approval", "{waiting}");
+    let decision = pending(&admin).await;
+    assert_eq!(decision["tool"], "pay.it", "{decision}");
+    assert_eq!(decision["level"], 3, "{decision}");
+    let data = host.kill();
+    let host = Host::over(data, &Options::default());
+    let admin = host.admin();
+    let still = admin.task(id(&task)).await;
+    assert_eq!(still["status"], "waiting", "{still}");
+    let ann = host.principal("ann", "approver", &[]).await;
+    let approve = format!("/api/v1/decisions/{}/approve", id(&decision));
+    ann.post(&approve, &json!({"comment": "go"})).await.ok();
+    let done = admin.reaches(id(&task), "succeeded").await;
+    assert_eq!(done["waiting_for"], Value::Null, "{done}");
+    let after = admin
+        .get(&format!("/api/v1/decisions/{}", id(&decision)))
+        .await
+        .ok();
+    assert_eq!(after["status"], "done", "{after}");
+    assert_eq!(after["resolved_by"], "ann", "{after}");
+    ann.post(&approve, &json!({})).await.expect(409);
+}
+
+#[tokio::test]
+async fn what_a_human_denies_does_not_happen() {
+    let host = Host::start();
+    let admin = host.admin();
+    install(&admin).await;
+    let task = admin.submit(&json!({"kind": "payer"})).await;
+    let decision = pending(&admin).await;
+    let ann = host.principal("ann", "approver", &[]).await;
+    let deny = format!("/api/v1/decisions/{}/deny", id(&decision));
+    ann.post(&deny, &json!({"comment": "not today"})).await.ok();
+    admin.ended(id(&task)).await;
+    let steps = admin.steps(id(&task)).await;
+    let told = steps[0]["answer"].to_string();
+    assert!(
+        told.contains("denied") && told.contains("not today"),
+        "{told}"
+    );
+    assert_eq!(steps[0]["refused"], true);
+}
+
+#[tokio::test]
+async fn a_long_sleep_holds_nothing_and_is_not_begun_anew() {
+    let host = Host::start();
+    let admin = host.admin();
+    admin
+        .install(agent("sleeper").does([Do::Sleep(4_000)]).file())
+        .await;
+    let begun = std::time::Instant::now();
+    let task = admin.submit(&json!({"kind": "sleeper"})).await;
+    let waiting = admin.reaches(id(&task), "waiting").await;
+    assert_eq!(waiting["waiting_for"], "sleep", "{waiting}");
+    let data = host.kill();
+    let host = Host::over(data, &Options::default());
+    let admin = host.admin();
+    admin.reaches(id(&task), "succeeded").await;
+    let took = begun.elapsed();
+    assert!(took.as_secs() >= 4, "{took:?}");
+}
+
+#[tokio::test]
+async fn people_are_asked_and_their_answer_is_what_the_guest_gets() {
+    let host = Host::start();
+    let admin = host.admin();
+    let asker = agent("asker")
+        .manifest("[capabilities]\nhuman = true")
+        .does([Do::Ask("Which one?".into())]);
+    admin.install(asker.file()).await;
+    let task = admin.submit(&json!({"kind": "asker"})).await;
+    let waiting = admin.reaches(id(&task), "waiting").await;
+    assert_eq!(waiting["waiting_for"], "answer", "{waiting}");
+    let question = admin.items("/api/v1/questions").await.remove(0);
+    assert_eq!(question["text"], "Which one?", "{question}");
+    let ann = host.principal("ann", "approver", &[]).await;
+    let answer = format!("/api/v1/questions/{}/answer", id(&question));
+    ann.post(&answer, &json!({"answer": "the left one"}))
+        .await
+        .ok();
+    admin.reaches(id(&task), "succeeded").await;
+    let steps = admin.steps(id(&task)).await;
+    assert_eq!(
+        steps[0]["answer"],
+        json!({"ok": "\"the left one\""}),
+        "{steps:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_calls_a_tool_with_effects_asks_too() {
+    let host = Host::start();
+    let admin = host.admin();
+    install(&admin).await;
+    let bob = host.principal("bob", "client", &[]).await;
+    let waiting = bob
+        .post("/api/v1/tools/pay.it/call", &json!({"amount": 1}))
+        .await;
+    let waiting = waiting.expect(202);
+    assert_eq!(waiting["waiting"], true, "{waiting}");
+    let decision = waiting["decision"].as_str().unwrap();
+    let data = host.kill();
+    let host = Host::over(data, &Options::default());
+    let admin = host.admin();
+    let approve = format!("/api/v1/decisions/{decision}/approve");
+    admin.post(&approve, &json!({})).await.ok();
+    let path = format!("/api/v1/decisions/{decision}");
+    let done = admin
+        .until(|| async {
+            let decision = admin.get(&path).await.ok();
+            (decision["status"] == "done").then_some(decision)
+        })
+        .await;
+    assert_eq!(done["result"], json!({"ok": {"amount": 1}}), "{done}");
+}
