@@ -124,7 +124,7 @@ async fn what_runs_ends_what_is_new_is_refused_and_what_waits_is_kept() {
 async fn what_does_not_end_in_time_goes_on_at_the_next_start() {
     let host = Host::with(&options(1));
     let client = host.admin();
-    client.install(sleeper("dreamer", 2_500).file()).await;
+    client.install(sleeper("dreamer", 1_900).file()).await;
     let tasks = submit(&client, "dreamer", 3).await;
     client
         .until(|| async { (count(&client, "dreamer").await == 3).then_some(()) })
