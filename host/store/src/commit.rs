@@ -8,6 +8,7 @@ use crate::delivery::Delivery;
 use crate::event::{Event, NewEvent};
 use crate::journal::{Ending, Execution, Invocation, LogLine, Step, StepAnswer};
 use crate::ledger::LedgerEntry;
+use crate::notification::Notification;
 use crate::plugin::{Installation, Package, TriggerState};
 use crate::principal::Principal;
 use crate::record::{Collection, RecordWrite};
@@ -170,6 +171,12 @@ pub enum Write {
     CreateDelivery(Box<Delivery>),
     /// How a delivery that is still to be done stands now: status, attempts, key, body, answer, end.
     ChangeDelivery(Box<Delivery>),
+    /// Notifications of a decision; those that are planned already stay as they are.
+    PlanNotifications(Vec<Notification>),
+    /// How a notification that is still to be delivered stands now.
+    ChangeNotification(Box<Notification>),
+    /// Forgets what was still to be delivered of a decision, or of all, if it is answered.
+    DropNotifications(Option<DecisionId>),
     /// A package of bytes; the same digest again changes nothing.
     PutPackage(Box<Package>),
     /// An installation, new or changed; its `generation` must be one more than stored (1 if new).

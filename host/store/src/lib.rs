@@ -19,6 +19,7 @@ pub mod delivery;
 pub mod event;
 pub mod journal;
 pub mod ledger;
+pub mod notification;
 pub mod plugin;
 pub mod principal;
 pub mod record;
@@ -46,6 +47,7 @@ pub use journal::{
     Ending, Execution, Invocation, JournalStore, LogLevel, LogLine, Step, StepAnswer,
 };
 pub use ledger::{LedgerEntry, LedgerQuery, LedgerStore, SpendingKind};
+pub use notification::{Notification, NotificationStatus, NotificationStore};
 pub use plugin::{Installation, InstallationStatus, Package, PluginStore, TriggerState};
 pub use principal::{Principal, PrincipalStore};
 pub use record::{
@@ -94,6 +96,7 @@ pub trait Store:
     + AuditStore
     + DecisionStore
     + LedgerStore
+    + NotificationStore
 {
 }
 

@@ -1,6 +1,8 @@
 //! People answer what agents may not decide alone: who may, what their answer changes, and who
 //! goes on with it.
 
+#[cfg(test)]
+mod answers;
 mod question;
 mod refusal;
 

@@ -4,7 +4,8 @@ use super::bulk::{Bulk, Key, Table, Texts};
 use super::op::{self, Op, StepKey};
 use super::sql::{self, Arg, Columns};
 use super::{
-    audit, collection, decision, delivery, journal, ledger, plugin, principal, task, waits,
+    audit, collection, decision, delivery, journal, ledger, notification, plugin, principal, task,
+    waits,
 };
 use crate::commit::Lease;
 use crate::decision::Woken;
@@ -244,6 +245,17 @@ impl<'a> Batch<'a, '_> {
                     ))
                     .into());
                 }
+            }
+            Op::PlanNotifications(rows) => {
+                for row in rows {
+                    sql::run(self.conn, notification::PLAN, row).await?;
+                }
+            }
+            Op::ChangeNotification(row) => {
+                sql::run(self.conn, notification::CHANGE, row).await?;
+            }
+            Op::DropNotifications(row) => {
+                sql::run(self.conn, notification::DROP, row).await?;
             }
             Op::PutPackage(row) => {
                 sql::run(self.conn, plugin::PUT_PACKAGE, row).await?;

@@ -85,7 +85,7 @@ pub(super) fn change_row(
     ]
 }
 
-fn read(row: &SqliteRow) -> Result<Decision, StoreError> {
+pub(super) fn read(row: &SqliteRow) -> Result<Decision, StoreError> {
     Ok(Decision {
         id: row.get_id("id")?,
         status: row.get_id("status")?,

@@ -12,6 +12,7 @@ mod delivery;
 mod event;
 mod journal;
 mod ledger;
+mod notification;
 mod op;
 mod open;
 mod plugin;

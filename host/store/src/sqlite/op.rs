@@ -3,7 +3,9 @@
 
 use super::ledger::Reservation;
 use super::sql::Arg;
-use super::{audit, collection, decision, delivery, event, journal, plugin, principal, task};
+use super::{
+    audit, collection, decision, delivery, event, journal, notification, plugin, principal, task,
+};
 use crate::commit::Write;
 use crate::decision::{Wait, WaitKey};
 use crate::event::NewEvent;
@@ -111,6 +113,9 @@ pub(super) enum Op {
         id: DeliveryId,
         row: Row,
     },
+    PlanNotifications(Vec<Row>),
+    ChangeNotification(Row),
+    DropNotifications(Row),
     PutPackage(Row),
     PutInstallation {
         name: PluginName,
@@ -286,6 +291,15 @@ fn one(write: Write) -> Result<Op, CommitError> {
             row: delivery::change_row(&delivery),
             id: delivery.id,
         },
+        Write::PlanNotifications(all) => {
+            Op::PlanNotifications(all.iter().map(notification::row).collect())
+        }
+        Write::ChangeNotification(changed) => {
+            Op::ChangeNotification(notification::change_row(&changed))
+        }
+        Write::DropNotifications(decision) => {
+            Op::DropNotifications(vec![Arg::opt_text(decision.as_ref())])
+        }
         Write::PutPackage(package) => Op::PutPackage(plugin::package_row(&package)),
         Write::PutInstallation(installation) => Op::PutInstallation {
             row: plugin::installation_row(&installation),

@@ -51,6 +51,11 @@ const MIGRATIONS: &[Numbered] = &[
         "pins",
         include_str!("../../../../migrations/sqlite/0007_pins.sql"),
     ),
+    (
+        10,
+        "notifications",
+        include_str!("../../../../migrations/sqlite/0010_notifications.sql"),
+    ),
 ];
 
 /// How many connections only read.

@@ -13,6 +13,7 @@ mod deliveries;
 mod durability;
 mod fixtures;
 mod journal;
+mod notifications;
 mod others;
 mod queries;
 mod records;
@@ -32,6 +33,8 @@ macro_rules! contract {
 }
 
 contract! {
+    notifications::what_is_planned_is_due_until_it_is_delivered_or_answered,
+    notifications::pending_decisions_that_nobody_was_told_of_are_found,
     tasks::a_task_reads_back_as_written,
     tasks::a_change_leaves_what_it_does_not_name,
     tasks::a_change_needs_the_right_state,
