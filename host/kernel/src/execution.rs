@@ -12,6 +12,7 @@ use mandate_types::{
 };
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// An execution that is to be run.
 pub struct Run {
@@ -57,6 +58,7 @@ pub struct RunParked {
     pub until: Option<Timestamp>,
     waits: Vec<Wait>,
     tree: Arc<Tree>,
+    timers: Arc<Notify>,
 }
 
 impl RunParked {
@@ -78,7 +80,11 @@ impl RunParked {
         let committed = self.tree.commit(writes).await;
         crash::point("park.after_commit");
         match committed {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                // The host's timer must know when it is over.
+                self.timers.notify_one();
+                Ok(true)
+            }
             Err(CommitError::Conflict(_)) => Ok(false),
             Err(other) => Err(other.into()),
         }
@@ -212,7 +218,7 @@ impl Kernel {
             .spawn(invoke(self.clone(), tree.clone(), call))
             .await;
         let report = match running {
-            Ok(Err(Halted::Parked)) => return parked(tree),
+            Ok(Err(Halted::Parked)) => return parked(tree, self.timers().clone()),
             Ok(report) => report?,
             Err(lost) => {
                 tracing::error!(execution = %tree.execution, error = %lost, "an execution broke off");
@@ -234,7 +240,7 @@ impl Kernel {
     }
 }
 
-fn parked(tree: Arc<Tree>) -> Result<Ran, Halted> {
+fn parked(tree: Arc<Tree>, timers: Arc<Notify>) -> Result<Ran, Halted> {
     let Some((waits, reason)) = tree.waits() else {
         return Err(Halted::Store(StoreError::Corrupt(
             "an execution is parked for nothing".to_owned(),
@@ -246,6 +252,7 @@ fn parked(tree: Arc<Tree>) -> Result<Ran, Halted> {
         until: waits.iter().filter_map(|wait| wait.wake_at).min(),
         waits,
         tree,
+        timers,
     }))
 }
 

@@ -66,8 +66,9 @@ impl Decision {
                 "cost_micro_usd": request.cost,
                 "level": request.level,
                 "rule": request.rule,
+                "reason": request.reason,
                 "expires_at": self.expires_at,
-                "by": self.resolved_by,
+                "resolved_by": self.resolved_by,
             }),
         }
     }

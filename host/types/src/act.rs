@@ -62,16 +62,16 @@ impl Act {
     pub const DECISION_APPROVED: &'static str = "decision_approved";
     pub const DECISION_DENIED: &'static str = "decision_denied";
     pub const DECISION_JUDGED_DRY: &'static str = "decision_judged_dry";
-    /// A call cost more than was reserved for it.
-    pub const COST_EXCEEDED: &'static str = "cost_exceeded";
-    /// A tool cannot be called until its terms are accepted again.
-    pub const TOOL_SUSPENDED: &'static str = "tool_suspended";
-    pub const CONFIGURATION_CHANGED: &'static str = "configuration_changed";
     /// Nobody answered in time, or nobody began what was approved.
     pub const DECISION_EXPIRED: &'static str = "decision_expired";
     /// What had expired is asked once more.
     pub const DECISION_ASKED_AGAIN: &'static str = "decision_asked_again";
     pub const QUESTION_ANSWERED: &'static str = "question_answered";
+    /// A call cost more than was reserved for it.
+    pub const COST_EXCEEDED: &'static str = "cost_exceeded";
+    /// A tool cannot be called until its terms are accepted again.
+    pub const TOOL_SUSPENDED: &'static str = "tool_suspended";
+    pub const CONFIGURATION_CHANGED: &'static str = "configuration_changed";
     /// A new key signs from here on.
     pub const AUDIT_KEY_MADE: &'static str = "audit_key_made";
     /// Acts were sealed at a start, because the host before ended without doing it.

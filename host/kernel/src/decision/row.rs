@@ -4,7 +4,7 @@ use super::{Action, Asking, worth};
 use crate::capability::denied;
 use mandate_policy::{Cost, Facts, Outcome, Refusal, Thresholds, Verdict, Windows, sentence};
 use mandate_runtime::bindings::types::types::Error;
-use mandate_store::{Decision, DecisionChange, DecisionRequest, NewAct, NewEvent, Write};
+use mandate_store::{Decision, DecisionChange, DecisionRequest, NewAct, Write};
 use mandate_types::{
     Act, Actor, Ceiling, DecisionId, DecisionStatus, Effects, EventKind, MicroUsd, Timestamp,
     WaitReason,
@@ -159,14 +159,7 @@ pub(super) fn told(decision: &Decision) -> [Write; 2] {
         .as_ref()
         .map_or_else(|| Actor::from(&request.principal), |_| Actor::host());
     [
-        Write::Event(Box::new(NewEvent {
-            time: decision.requested_at,
-            kind: kind.to_owned(),
-            subject: request.subject.clone(),
-            task: request.task.clone(),
-            tenant: request.tenant.clone(),
-            data: event_data(decision),
-        })),
+        Write::Event(Box::new(decision.event(kind, decision.requested_at))),
         Write::Audit(Box::new(NewAct {
             at: decision.requested_at,
             actor: by,
@@ -187,25 +180,6 @@ pub(super) fn told(decision: &Decision) -> [Write; 2] {
             }),
         })),
     ]
-}
-
-/// What events say of a decision.
-pub fn event_data(decision: &Decision) -> Value {
-    let request = &decision.request;
-    json!({
-        "decision": decision.id,
-        "status": decision.status,
-        "sentence": request.sentence,
-        "tool": request.tool,
-        "target": request.target,
-        "plugin": request.plugin,
-        "cost_micro_usd": request.cost,
-        "level": request.level,
-        "rule": request.rule,
-        "reason": request.reason,
-        "expires_at": decision.expires_at,
-        "resolved_by": decision.resolved_by,
-    })
 }
 
 /// Whether it is money that is asked for, rather than the effect.

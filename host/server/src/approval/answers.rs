@@ -68,14 +68,6 @@ impl Home {
             lease_epoch: 1,
             started_at: now,
         };
-        let waiting = NewEvent {
-            time: now,
-            kind: EventKind::TASK_WAITING.to_owned(),
-            subject: None,
-            task: Some(task.id.clone()),
-            tenant: TenantId::default(),
-            data: json!({}),
-        };
         let writes = vec![
             Write::CreateTask(Box::new(task.clone())),
             Write::StartExecution(Box::new(started)),
@@ -85,9 +77,9 @@ impl Home {
                 waits: vec![Wait { key, wake_at }],
                 at: now,
             },
-            Write::Event(Box::new(waiting)),
         ];
         self.store().commit(None, writes).await.unwrap();
+        self.host.kernel.timers().notify_one();
         task.id
     }
 

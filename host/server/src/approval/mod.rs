@@ -133,6 +133,18 @@ impl Approvals {
         if decision.request.principal != by.name {
             return Ok(false);
         }
+        let request = &decision.request;
+        let policy = self.tasks.kernel().policy();
+        let terms = policy
+            .document()
+            .approvals
+            .terms(&request.tenant, request.cost);
+        if terms.four_eyes {
+            return Err(refusal::requester(
+                by,
+                "the policy wants four eyes, so somebody else has to answer",
+            ));
+        }
         if !self.loopback {
             return Err(refusal::requester(
                 by,

@@ -75,11 +75,17 @@ impl Tasks {
     /// [`StoreError`] when the database does not answer.
     pub async fn start(self: &Arc<Self>) -> Result<(), StoreError> {
         let events = self.store().subscribe();
-        let waits = self.store().subscribe();
         self.take_up().await?;
+        let calls = self.store().unfinished_calls().await?;
         tokio::spawn(self.clone().follow(events));
-        tokio::spawn(self.clone().watch_waits(waits));
+        tokio::spawn(self.clone().resume_calls(calls));
+        tokio::spawn(self.clone().watch_waits());
         Ok(())
+    }
+
+    /// The seam and everything behind it.
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
     }
 
     /// Everything that is kept.

@@ -4,11 +4,11 @@
 use super::Tasks;
 use crate::approval::audited;
 use futures::StreamExt as _;
-use mandate_store::{CommitError, Decision, DecisionChange, Event, WaitKey, Woken, Write};
-use mandate_types::{Act, DecisionStatus, EventKind, PrincipalName, Timestamp};
+use mandate_kernel::Halted;
+use mandate_store::{CommitError, Decision, DecisionChange, WaitKey, Woken, Write};
+use mandate_types::{Act, DecisionStatus, EventKind, ExecutionId, PrincipalName, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 /// The clock is looked at again at least this often: it may be set.
 const LONGEST_NAP: Duration = Duration::from_secs(30);
@@ -18,12 +18,18 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 const BATCH: u32 = 256;
 /// How many are written at the same time: they share transactions.
 const TOGETHER: usize = 64;
+/// How many calls of clients go on at the same time.
+const CALLS: usize = 16;
 
 impl Tasks {
     /// Goes on with executions whose waits are over, in this order.
     pub async fn woken(self: &Arc<Self>, woken: Vec<Woken>) {
+        let mut calls = Vec::new();
         for one in woken {
-            let Some(id) = one.task else { continue };
+            let Some(id) = one.task else {
+                calls.push(one.execution);
+                continue;
+            };
             match self.store().task(&id).await {
                 // The end of the run that parked may not be through yet: then it comes after that.
                 Ok(Some(task)) => self.queue().add_anew(Arc::new(task)),
@@ -34,10 +40,26 @@ impl Tasks {
             }
         }
         self.pump();
+        if !calls.is_empty() {
+            tokio::spawn(self.clone().resume_calls(calls));
+        }
+    }
+
+    /// Goes on with calls of clients that waited, or that were under way when the host stopped.
+    pub(super) async fn resume_calls(self: Arc<Self>, calls: Vec<ExecutionId>) {
+        let resumed = futures::stream::iter(calls).for_each_concurrent(CALLS, async |execution| {
+            match self.kernel.resume_call(&execution).await {
+                Ok(_) | Err(Halted::LeaseLost) => {}
+                Err(error) => {
+                    tracing::error!(%execution, %error, "a client's call cannot go on; the next start takes it up");
+                }
+            }
+        });
+        resumed.await;
     }
 
     /// Ends waits whose time is over, as it passes.
-    pub(super) async fn watch_waits(self: Arc<Self>, mut events: Receiver<Arc<Event>>) {
+    pub(super) async fn watch_waits(self: Arc<Self>) {
         loop {
             let nap = match self.end_waits().await {
                 Ok(nap) => nap,
@@ -48,7 +70,7 @@ impl Tasks {
             };
             tokio::select! {
                 () = tokio::time::sleep(nap) => {}
-                more = new_wait(&mut events) => if !more { return },
+                () = self.kernel.timers().notified() => {}
             }
         }
     }
@@ -82,24 +104,6 @@ impl Tasks {
                     Err(error) => return Err(error),
                 }
             }
-        }
-    }
-}
-
-/// Waits until somebody begins to wait; false when there can be no more events.
-async fn new_wait(events: &mut Receiver<Arc<Event>>) -> bool {
-    loop {
-        match events.recv().await {
-            Ok(event) => {
-                let kind = event.kind.as_str();
-                if kind == EventKind::TASK_WAITING || kind == EventKind::DECISION_REQUESTED {
-                    // Many come together: one look does for all of them.
-                    while events.try_recv().is_ok() {}
-                    return true;
-                }
-            }
-            Err(RecvError::Lagged(_)) => return true,
-            Err(RecvError::Closed) => return false,
         }
     }
 }
