@@ -17,7 +17,7 @@ use ending::{Dropped, agent_event};
 pub(crate) use ending::{failure, told};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use mandate_store::{Ending, Invocation, Task, TaskError, Write};
+use mandate_store::{Ending, Invocation, Task, TaskError, Write, crash};
 use mandate_types::{
     Effects, EventKind, GuestKind, InvocationId, InvocationStatus, Limits, Timestamp,
 };
@@ -318,6 +318,7 @@ async fn run(
         "error": report.as_ref().err(),
     });
     writes.extend(agent_event(&tree, &call, EventKind::AGENT_COMPLETED, how));
+    crash::point("invocation.before_end");
     // From here on its end is known, whoever waits for it.
     dropped.armed = false;
     tree.push(writes).await?;

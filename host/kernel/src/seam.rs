@@ -12,7 +12,7 @@ use crate::tree::Halted;
 use mandate_policy::Refusal;
 use mandate_runtime::End;
 use mandate_runtime::bindings::types::types::Error;
-use mandate_store::{CommitError, Step, StepAnswer, Write};
+use mandate_store::{CommitError, Step, StepAnswer, Write, crash};
 use mandate_types::{Effects, MicroUsd, StepState, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -341,7 +341,10 @@ impl Guest {
         }
         let mut together = writes;
         together.push(write(encoded, refused));
-        match tree.commit(together).await {
+        crash::point("answer.before_commit");
+        let committed = tree.commit(together).await;
+        crash::point("answer.after_commit");
+        match committed {
             Ok(_) => Ok(answer),
             Err(error @ (CommitError::Store(_) | CommitError::LeaseLost(_))) => {
                 Err(self.halt(error.into()))

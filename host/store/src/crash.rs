@@ -9,12 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Every point, in the order in which an effect passes them.
 pub const POINTS: &[&str] = &[
     "execution.started",
-    "seam.before_step",
     "decision.before_create",
     "decision.after_create",
     "park.before_commit",
     "park.after_commit",
-    "wake.after_commit",
     "intent.before_commit",
     "intent.after_commit",
     "http.before_send",
@@ -24,11 +22,8 @@ pub const POINTS: &[&str] = &[
     "answer.before_commit",
     "answer.after_commit",
     "invocation.before_end",
-    "invocation.after_end",
     "execution.before_end",
     "execution.after_end",
-    "sleep.parked",
-    "sleep.woken",
     "resume.taken",
 ];
 

@@ -45,6 +45,8 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let begun = Instant::now();
     observability::start_logging();
+    let point = std::env::var("MANDATE_CRASH_POINT").ok();
+    mandate_store::crash::arm(point.as_deref()).map_err(anyhow::Error::msg)?;
     let config = Config::read(args.config.as_deref())?;
     let metrics = observability::start_metrics()?;
     // The address first: a host that cannot be reached should not touch its data.
