@@ -11,7 +11,7 @@ const TEMPLATE: &str = include_str!("guests/guest.template");
 const WORLD: &str = "package mandate:bench;
     world guest {
         import mandate:llm/llm@1.0.0;
-        import mandate:invoke/invoke@1.0.0;
+        import mandate:invoke/invoke@1.1.0;
         import mandate:system/sleep@1.0.0;
         export mandate:agent/agent@1.0.0;
     }";

@@ -24,6 +24,45 @@ const WIT: [(&str, &str); 10] = [
     ("system", include_str!("../../wit/system/system.wit")),
 ];
 
+/// What of the contract was otherwise in its previous minor version, as it was published.
+const PREVIOUS: [(&str, &str); 2] = [
+    ("tool", include_str!("../contracts/1.0/tool.wit")),
+    ("invoke", include_str!("../contracts/1.0/invoke.wit")),
+];
+
+/// Which contract a guest is built for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contract {
+    /// This host's.
+    #[default]
+    Present,
+    /// The one before, of the same major version.
+    Previous,
+}
+
+impl Contract {
+    fn sources(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        WIT.into_iter().map(move |(name, source)| {
+            let old = PREVIOUS.into_iter().find(|(old, _)| *old == name);
+            match self {
+                Self::Present => (name, source),
+                Self::Previous => old.unwrap_or((name, source)),
+            }
+        })
+    }
+
+    /// The interface with the version of its package: `mandate:invoke/invoke@1.1.0`.
+    fn versioned(self, interface: &str) -> String {
+        let package = interface.split('/').next().unwrap_or_default();
+        let line = format!("package {package}@");
+        let version = self.sources().find_map(|(_, source)| {
+            let (_, after) = source.split_once(&line)?;
+            after.split(';').next()
+        });
+        format!("{interface}@{}", version.unwrap())
+    }
+}
+
 /// A text that a guest passes on.
 #[derive(Clone, Debug)]
 pub enum Text {
@@ -84,6 +123,8 @@ pub enum Do {
         name: String,
         arguments: Text,
     },
+    /// A call of a tool with reasons.
+    Act(Act),
     Agent {
         name: String,
         input: Text,
@@ -120,6 +161,22 @@ pub enum Do {
     Fail(String),
 }
 
+/// A call of a tool with reasons: why, and what is known of it.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)] // the fields are those of the contract
+pub struct Act {
+    pub name: String,
+    pub arguments: String,
+    pub why: String,
+    pub cost: Option<i64>,
+    pub gain: Option<i64>,
+    /// 0 low, 1 medium, 2 high.
+    pub risk: Option<u8>,
+    pub reversible: Option<bool>,
+    pub confidence: Option<f64>,
+    pub undo: Option<String>,
+}
+
 /// Shorthands that read like what happens.
 impl Do {
     /// Creates a record with this id.
@@ -143,6 +200,15 @@ impl Do {
             name: name.into(),
             arguments: arguments.into(),
         }
+    }
+    /// Calls a tool and says why.
+    pub fn act(name: &str, arguments: &str, why: &str) -> Self {
+        Self::Act(Act {
+            name: name.into(),
+            arguments: arguments.into(),
+            why: why.into(),
+            ..Act::default()
+        })
     }
     /// Delegates to an agent.
     pub fn agent(name: &str, input: impl Into<Text>) -> Self {
@@ -177,28 +243,55 @@ pub enum Kind {
     Tool,
 }
 
-/// A component that does `list` and answers `output`.
-pub fn component(kind: Kind, list: &[Do], output: &Text) -> Vec<u8> {
-    let mut code = Code::default();
-    for what in list {
+impl Kind {
+    /// What it exports.
+    fn interface(self) -> &'static str {
+        match self {
+            Self::Agent => "mandate:agent/agent",
+            Self::Tool => "mandate:tool/tool",
+        }
+    }
+}
+
+const ESTIMATE: &str = "mandate:tool/estimate";
+
+/// A guest that is being written.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// What it is.
+    pub kind: Kind,
+    /// For which contract.
+    pub contract: Contract,
+    /// What it does, in order.
+    pub does: Vec<Do>,
+    /// What it answers then.
+    pub answers: Text,
+    /// What it says that each call costs, in micro-dollars, if it estimates.
+    pub estimate: Option<i64>,
+}
+
+/// The component that `guest` is.
+pub fn component(guest: &Guest) -> Vec<u8> {
+    let contract = guest.contract;
+    let mut code = Code::new(contract);
+    for what in &guest.does {
         code.emit(what);
     }
-    let text = code.module(kind, output);
+    let text = code.module(guest);
     let mut wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let mut resolve = Resolve::default();
-    for (name, source) in WIT {
+    for (name, source) in contract.sources() {
         resolve.push_str(format!("{name}.wit"), source).unwrap();
     }
-    let imports: String = code
-        .interfaces
-        .iter()
-        .map(|name| format!("import {name}@1.0.0;\n"))
+    let imports = code.interfaces.iter().map(|name| ("import", *name));
+    let exports = [guest.kind.interface()]
+        .into_iter()
+        .chain(guest.estimate.map(|_| ESTIMATE));
+    let lines: String = imports
+        .chain(exports.map(|name| ("export", name)))
+        .map(|(way, name)| format!("{way} {};\n", contract.versioned(name)))
         .collect();
-    let export = match kind {
-        Kind::Agent => "mandate:agent/agent",
-        Kind::Tool => "mandate:tool/tool",
-    };
-    let world = format!("package test:guest;\nworld guest {{\n{imports}export {export}@1.0.0;\n}}");
+    let world = format!("package test:guest;\nworld guest {{\n{lines}}}");
     let package = resolve.push_str("guest.wit", &world).unwrap();
     let world = resolve.select_world(&[package], Some("guest")).unwrap();
     wit_component::embed_component_metadata(&mut wasm, &resolve, world, StringEncoding::UTF8)

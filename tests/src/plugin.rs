@@ -1,6 +1,6 @@
 //! Plugin files: a guest, what its manifest says, and what its code says of itself.
 
-use crate::guest::{Do, Kind, Text, component};
+use crate::guest::{Contract, Do, Guest, Kind, Text, component};
 use mandate_plugin::{AgentDescription, Description, Manifest, ToolDescription};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -8,14 +8,12 @@ use std::path::Path;
 /// A plugin that is being written.
 #[derive(Clone, Debug)]
 pub struct Plugin {
-    kind: Kind,
     id: String,
     version: String,
     sections: String,
     input: Value,
     output: Value,
-    does: Vec<Do>,
-    answers: Text,
+    guest: Guest,
     component: Option<Vec<u8>>,
 }
 
@@ -34,14 +32,18 @@ pub fn tool(id: &str, effects: &str) -> Plugin {
 impl Plugin {
     fn new(kind: Kind, id: &str, sections: String) -> Self {
         Self {
-            kind,
             id: id.to_owned(),
             version: "0.1.0".to_owned(),
             sections,
             input: json!({}),
             output: json!({}),
-            does: Vec::new(),
-            answers: Text::Input,
+            guest: Guest {
+                kind,
+                contract: Contract::Present,
+                does: Vec::new(),
+                answers: Text::Input,
+                estimate: None,
+            },
             component: None,
         }
     }
@@ -78,14 +80,28 @@ impl Plugin {
     /// What it does, in order, before it answers.
     #[must_use]
     pub fn does(mut self, list: impl IntoIterator<Item = Do>) -> Self {
-        self.does.extend(list);
+        self.guest.does.extend(list);
         self
     }
 
     /// What it answers.
     #[must_use]
     pub fn answers(mut self, text: impl Into<Text>) -> Self {
-        self.answers = text.into();
+        self.guest.answers = text.into();
+        self
+    }
+
+    /// The tool says that each call costs so many micro-dollars.
+    #[must_use]
+    pub fn estimates(mut self, micro_usd: i64) -> Self {
+        self.guest.estimate = Some(micro_usd);
+        self.manifest("cost = \"estimate\"")
+    }
+
+    /// The guest is built for the contract before this host's.
+    #[must_use]
+    pub fn for_previous_contract(mut self) -> Self {
+        self.guest.contract = Contract::Previous;
         self
     }
 
@@ -108,7 +124,7 @@ impl Plugin {
     pub fn component(&self) -> Vec<u8> {
         match &self.component {
             Some(component) => component.clone(),
-            None => component(self.kind, &self.does, &self.answers),
+            None => component(&self.guest),
         }
     }
 
@@ -117,7 +133,7 @@ impl Plugin {
         let text = self.toml();
         let manifest = Manifest::parse(&text, Path::new("."))
             .unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let description = match self.kind {
+        let description = match self.guest.kind {
             Kind::Agent => Description::Agent(AgentDescription {
                 summary: "A test guest.".to_owned(),
                 input: self.input.clone(),

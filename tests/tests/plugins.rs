@@ -6,6 +6,7 @@
     clippy::indexing_slicing
 )]
 
+use mandate_tests::guest::Act;
 use mandate_tests::host::Shared;
 use mandate_tests::{Client, Do, Host, Options, Plugin, agent, tool};
 use serde_json::{Value, json};
@@ -291,4 +292,75 @@ async fn agents_and_tools_are_listed_with_their_schemas() {
         .await
         .ok();
     assert_eq!(answer["result"], json!({"question": 6}));
+}
+
+#[tokio::test]
+async fn guests_of_the_previous_contract_work_as_before() {
+    let client = HOST.host().admin();
+    let echo = tool("old-echo", "none").for_previous_contract();
+    client.install(echo.file()).await;
+    let asks = "[capabilities.invoke]\ntools = [\"old-echo.*\"]";
+    let old = agent("old-caller")
+        .for_previous_contract()
+        .manifest(asks)
+        .does([Do::tool("old-echo.it", "7")]);
+    client.install(old.file()).await;
+    let task = client.run("old-caller", json!({})).await;
+    assert_eq!(task["status"], "succeeded", "{task}");
+    let steps = client.steps(id(&task)).await;
+    assert_eq!(steps[0]["answer"]["ok"]["output"], "7", "{steps:?}");
+}
+
+#[tokio::test]
+async fn a_tool_called_with_reasons_keeps_them_on_record() {
+    let client = HOST.host().admin();
+    client.install(tool("reason-echo", "none").file()).await;
+    let asks = "[capabilities.invoke]\ntools = [\"reason-echo.*\"]";
+    let reasons = Act {
+        name: "reason-echo.it".into(),
+        arguments: "7".into(),
+        why: "the queue is full".into(),
+        cost: Some(5_000_000),
+        gain: Some(-1),
+        risk: Some(1),
+        reversible: Some(false),
+        confidence: Some(0.75),
+        undo: Some("scale back".into()),
+    };
+    let wrong = Act {
+        confidence: Some(1.5),
+        ..reasons.clone()
+    };
+    let caller = agent("reasoner").manifest(asks).does([
+        Do::Act(reasons),
+        Do::act("reason-echo.it", "8", "because"),
+        Do::Act(wrong),
+    ]);
+    client.install(caller.file()).await;
+    let task = client.run("reasoner", json!({})).await;
+    assert_eq!(task["status"], "succeeded", "{task}");
+    let steps = client.steps(id(&task)).await;
+    assert_eq!(steps[0]["function"], "act");
+    assert_eq!(steps[0]["answer"]["ok"]["output"], "7", "{steps:?}");
+    let expected = json!({
+        "why": "the queue is full", "cost": 5_000_000, "gain": -1, "risk": "medium",
+        "reversible": false, "confidence": 0.75, "undo": "scale back",
+    });
+    assert_eq!(steps[0]["arguments"]["reasons"], expected);
+    let expected = json!({
+        "why": "because", "cost": null, "gain": null, "risk": null,
+        "reversible": null, "confidence": null, "undo": null,
+    });
+    assert_eq!(steps[1]["arguments"]["reasons"], expected);
+    let refused = steps[2]["answer"]["error"]["invalid"].as_str().unwrap();
+    assert!(refused.starts_with("reasons.confidence"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_tool_that_estimates_is_accepted_so() {
+    let client = HOST.host().admin();
+    let able = tool("estimating", "reversible").estimates(2_500_000_000);
+    client.install(able.file()).await;
+    let told = client.get("/api/v1/plugins/estimating").await.expect(200);
+    assert_eq!(told["grant"]["tools"]["it"]["cost"], "estimate", "{told}");
 }

@@ -7,7 +7,6 @@
     clippy::indexing_slicing
 )]
 
-use mandate_tests::guest::{Kind, component};
 use mandate_tests::host::Shared;
 use mandate_tests::scenario::{Prepared, cases, section};
 use mandate_tests::{Client, Do, Host, Options, agent, hostile, tool};
@@ -55,8 +54,11 @@ fn files() -> BTreeMap<String, Vec<u8>> {
     // In the middle of the first core module.
     broken[60..90].fill(0xff);
     let twice = forged(good.clone(), "1.0");
-    let publishes = component(Kind::Agent, &[Do::publish("x", "{}")], &"{}".into());
-    let plain = component(Kind::Agent, &[], &"{}".into());
+    let publishes = agent("x")
+        .does([Do::publish("x", "{}")])
+        .answers("{}")
+        .component();
+    let plain = agent("x").answers("{}").component();
     let list: Vec<(&str, Vec<u8>)> = vec![
         ("good.wasm", good.clone()),
         ("empty.wasm", Vec::new()),

@@ -1,8 +1,9 @@
 //! A tool that a client calls, in an execution of its own: judged like an agent's call where it
 //! has effects, and then done whether or not the client still waits.
 
+use crate::capability::invoke::Reasons;
 use crate::catalogue::Active;
-use crate::decision::{Action, Asking, Cleared, Pledge, Reasons};
+use crate::decision::{Action, Asking, Cleared, Pledge};
 use crate::execution::{ExecutionEnd, Ran};
 use crate::invocation::{Call, failure, told};
 use crate::kernel::Kernel;
@@ -293,12 +294,12 @@ impl Kernel {
 
 impl Ready {
     fn action(&self) -> Action {
-        Action {
-            active: self.plugin.clone(),
-            tool: self.tool.clone(),
-            arguments: self.arguments.clone(),
-            reasons: Reasons::default(),
-            child: self.root.clone(),
-        }
+        Action::new(
+            self.plugin.clone(),
+            self.tool.clone(),
+            self.arguments.clone(),
+            Reasons::default(),
+            self.root.clone(),
+        )
     }
 }

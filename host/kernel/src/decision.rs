@@ -7,6 +7,7 @@ mod suspend;
 
 pub use ending::Pledge;
 
+use crate::capability::invoke::Reasons;
 use crate::capability::{denied, unavailable};
 use crate::catalogue::Active;
 use crate::kernel::Kernel;
@@ -21,29 +22,15 @@ use mandate_store::{
     Write, crash,
 };
 use mandate_types::{
-    Ceiling, DecisionId, DecisionStatus, Digest, InvocationId, MicroUsd, PluginName, Risk, Scope,
+    Ceiling, DecisionId, DecisionStatus, Digest, InvocationId, MicroUsd, PluginName, Scope,
     Timestamp, WaitReason,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Over how long the money that was committed before counts for the autonomy level.
 const WINDOW: Duration = Duration::from_hours(24);
-
-/// What who asks says of it. Nobody has to believe it: it can only make a verdict stricter.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // as in the contract
-pub struct Reasons {
-    pub why: String,
-    pub cost: Option<MicroUsd>,
-    pub gain: Option<MicroUsd>,
-    pub risk: Option<Risk>,
-    pub reversible: Option<bool>,
-    pub confidence: Option<f64>,
-    pub undo: Option<String>,
-}
 
 /// Who wants an effect, at which step.
 pub struct Asking {
@@ -73,6 +60,51 @@ pub struct Action {
     pub reasons: Reasons,
     /// The invocation that will do it.
     pub child: InvocationId,
+    /// What the tool says that it costs.
+    estimate: Estimate,
+    /// How the tool says that it is undone, and what the cost is made of.
+    undo: Option<String>,
+    cost_is_for: Option<String>,
+}
+
+impl Action {
+    /// What somebody wants, before the tool was asked about it.
+    pub fn new(
+        active: Arc<Active>,
+        tool: String,
+        arguments: Value,
+        reasons: Reasons,
+        child: InvocationId,
+    ) -> Self {
+        Self {
+            active,
+            tool,
+            arguments,
+            reasons,
+            child,
+            estimate: Estimate::None,
+            undo: None,
+            cost_is_for: None,
+        }
+    }
+
+    /// Asks the tool what the call would cost, where the operator accepted that it says so.
+    async fn ask_for_cost(&mut self, kernel: &Kernel) {
+        let terms = self.active.terms(&self.tool);
+        if terms.and_then(|terms| terms.cost) != Some(ToolCost::Estimate) {
+            self.estimate = Estimate::None;
+            return;
+        }
+        let told = kernel.estimate(&self.active, &self.tool, &self.arguments);
+        self.estimate = match told.await {
+            Ok(told) => {
+                self.undo = told.undo;
+                self.cost_is_for = told.why;
+                Estimate::Known(told.cost)
+            }
+            Err(error) => Estimate::Failed(error.to_string()),
+        };
+    }
 }
 
 /// What came of asking.
@@ -147,6 +179,7 @@ impl Asking {
     ) -> Result<Cleared, Halted> {
         self.tree.note_asked();
         let mut over = None;
+        action.ask_for_cost(kernel).await;
         for _ in 0..TRIES {
             let (pledge, mut writes) = match self.judge(kernel, &action, over.take()).await? {
                 Judged::Cleared { pledge, writes } => (pledge, writes),
@@ -167,8 +200,11 @@ impl Asking {
                 Err(CommitError::DecisionState { .. } | CommitError::GrantChanged(_)) => {}
                 Err(other) => return Err(other.into()),
             }
-            if let Some(active) = kernel.catalogue().installed(action.active.name()) {
+            if let Some(active) = kernel.catalogue().installed(action.active.name())
+                && !Arc::ptr_eq(active, &action.active)
+            {
                 action.active = active.clone();
+                action.ask_for_cost(kernel).await;
             }
         }
         Ok(Cleared::Refused {
@@ -443,18 +479,12 @@ impl Asking {
         now: Timestamp,
     ) -> Result<Facts, Halted> {
         let reasons = &action.reasons;
-        let estimate = match terms.cost {
-            Some(ToolCost::Estimate) => {
-                Estimate::Failed("this host does not ask for estimates".to_owned())
-            }
-            _ => Estimate::None,
-        };
         let mut facts = row::identity(self, action);
         facts.effects = terms.effects;
         facts.idempotent = terms.idempotent;
         facts.cost = Cost {
             claimed: reasons.cost,
-            estimate,
+            estimate: action.estimate.clone(),
             tariff: match terms.cost {
                 Some(ToolCost::Fixed(cost)) => Some(cost),
                 _ => None,

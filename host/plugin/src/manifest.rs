@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 /// The version of the contract that this host supports; those before it within the same major
 /// version too.
-pub const CONTRACT: &str = "1.0";
+pub const CONTRACT: &str = "1.1";
 
 /// `1.0`: the version of the contract that a plugin was written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

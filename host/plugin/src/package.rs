@@ -6,6 +6,7 @@ use crate::description::Description;
 use crate::imports::{Need, need};
 use crate::manifest::{CONTRACT, ContractVersion};
 use crate::signature::Signature;
+use mandate_policy::ToolCost;
 use mandate_types::{Digest, GuestKind};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -397,31 +398,38 @@ pub(crate) fn check_imports(manifest: &Manifest, imports: &[String]) -> Result<(
 }
 
 pub(crate) fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), PackageError> {
-    let (section, interface) = match manifest.kind() {
+    let guest = match manifest.kind() {
         GuestKind::Agent => ("[agent]", "mandate:agent/agent"),
         GuestKind::Tool => ("[[tool]]", "mandate:tool/tool"),
     };
-    let has = exports.iter().any(|export| {
-        export
-            .split_once('@')
-            .map_or(export.as_str(), |(name, _)| name)
-            == interface
-    });
-    if has {
-        return Ok(());
+    let estimates = manifest
+        .tools
+        .iter()
+        .any(|tool| tool.cost == Some(ToolCost::Estimate));
+    let estimating =
+        estimates.then_some(("a tool with cost = \"estimate\"", "mandate:tool/estimate"));
+    for (section, interface) in [guest].into_iter().chain(estimating) {
+        let has = exports.iter().any(|export| {
+            export
+                .split_once('@')
+                .map_or(export.as_str(), |(name, _)| name)
+                == interface
+        });
+        if !has {
+            return Err(PackageError::NotExported {
+                section,
+                interface,
+                exports: listed(exports),
+            });
+        }
     }
-    let exports = if exports.is_empty() {
-        "nothing".to_owned()
-    } else {
-        exports
-            .iter()
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    Err(PackageError::NotExported {
-        section,
-        interface,
-        exports,
-    })
+    Ok(())
+}
+
+fn listed(exports: &[String]) -> String {
+    if exports.is_empty() {
+        return "nothing".to_owned();
+    }
+    let names: Vec<String> = exports.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }

@@ -274,6 +274,16 @@ fn code_and_manifest_agree_on_what_it_is() {
     assert!(error(tools(&["a", "a"])).contains("twice"));
     assert!(error(tools(&[])).contains("`a`"));
     assert!(error(described()).contains("[agent]"));
+    let estimates =
+        manifest("[[tool]]\nname = \"a\"\neffects = \"reversible\"\ncost = \"estimate\"\n");
+    let unable = embed(&wat(&[], &[TOOL]), estimates.clone(), tools(&["a"])).unwrap_err();
+    assert!(
+        unable.to_string().contains("mandate:tool/estimate"),
+        "{unable}"
+    );
+    let able = wat(&[], &[TOOL, "mandate:tool/estimate@1.1.0"]);
+    assert!(embed(&able, estimates, tools(&["a"])).is_ok());
+    assert!(embed(&able, declared.clone(), tools(&["a"])).is_ok());
     let mut lie = tools(&["a"]);
     if let Description::Tools(tools) = &mut lie {
         tools[0].result = json!({"$ref": "http://127.0.0.1/"});

@@ -26,7 +26,7 @@ pub mod agent {
 
             world agent-guest {
                 import mandate:types/types@1.0.0;
-                import mandate:invoke/invoke@1.0.0;
+                import mandate:invoke/invoke@1.1.0;
                 import mandate:llm/llm@1.0.0;
                 import mandate:records/records@1.0.0;
                 import mandate:events/events@1.0.0;
@@ -59,7 +59,7 @@ pub mod tool {
 
             world tool-guest {
                 import mandate:types/types@1.0.0;
-                export mandate:tool/tool@1.0.0;
+                export mandate:tool/tool@1.1.0;
             }
         ",
         world: "mandate:host/tool-guest",
@@ -69,6 +69,26 @@ pub mod tool {
     });
 }
 
+/// The world of tools that estimate what their calls cost, beside [`tool`].
+pub mod estimating {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/types", "../../wit/tool"],
+        inline: "
+            package mandate:host;
+
+            world estimating-guest {
+                import mandate:types/types@1.0.0;
+                export mandate:tool/estimate@1.1.0;
+            }
+        ",
+        world: "mandate:host/estimating-guest",
+        exports: { default: async },
+        with: { "mandate:types/types@1.0.0": super::agent::mandate::types::types },
+        additional_derives: [PartialEq],
+    });
+}
+
 pub use agent::exports::mandate::agent::agent as agent_export;
 pub use agent::mandate::{events, http, human, invoke, llm, records, system, telemetry, types};
+pub use estimating::exports::mandate::tool::estimate as estimate_export;
 pub use tool::exports::mandate::tool::tool as tool_export;

@@ -1,11 +1,11 @@
 //! A plugin's component, ready to be called, and what it says about itself.
 
 use crate::bindings::agent::AgentGuestPre;
+use crate::bindings::estimating::EstimatingGuestPre;
 use crate::bindings::tool::ToolGuestPre;
 use crate::bindings::{agent_export, tool_export};
-use crate::invocation::{End, State};
-use crate::output::Stream;
-use crate::wasi::Ambient;
+use crate::invocation::State;
+use crate::nowhere::Nowhere;
 use mandate_types::{Digest, GuestKind};
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub struct Component<H: 'static> {
     pub(crate) origin: Origin,
     pub(crate) component: wasmtime::component::Component,
     pub(crate) entry: Entry<State<H>>,
+    /// Where its tools estimate what their calls cost.
+    pub(crate) estimating: Option<EstimatingGuestPre<State<Nowhere>>>,
     pub(crate) imports: Arc<[String]>,
 }
 
@@ -51,6 +53,7 @@ impl<H: 'static> Clone for Component<H> {
             origin: self.origin,
             component: self.component.clone(),
             entry: self.entry.clone(),
+            estimating: self.estimating.clone(),
             imports: Arc::clone(&self.imports),
         }
     }
@@ -85,19 +88,4 @@ pub enum Description {
     Agent(agent_export::Description),
     /// Of each tool.
     Tools(Vec<tool_export::Description>),
-}
-
-/// The surroundings of a guest that is only asked to describe itself: nothing happens there.
-pub(crate) struct Nowhere;
-
-impl Ambient for Nowhere {
-    fn wasi_now(&mut self) -> u64 {
-        0
-    }
-    fn wasi_random(&mut self, buffer: &mut [u8]) {
-        buffer.fill(0);
-    }
-    fn wasi_output(&mut self, _: Stream, _: &str) -> Result<(), End> {
-        Ok(())
-    }
 }

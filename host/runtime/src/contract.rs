@@ -19,11 +19,12 @@ impl fmt::Display for Version {
 }
 
 const V1_0: Version = Version { major: 1, minor: 0 };
+const V1_1: Version = Version { major: 1, minor: 1 };
 const WASI: Version = Version { major: 0, minor: 2 };
 
 const IMPORTS: &[(&str, Version)] = &[
     ("mandate:types/types", V1_0),
-    ("mandate:invoke/invoke", V1_0),
+    ("mandate:invoke/invoke", V1_1),
     ("mandate:llm/llm", V1_0),
     ("mandate:records/records", V1_0),
     ("mandate:events/events", V1_0),
@@ -68,8 +69,18 @@ pub fn supported() -> &'static [(&'static str, Version)] {
 pub fn export_of(kind: GuestKind) -> (&'static str, Version) {
     match kind {
         GuestKind::Agent => ("mandate:agent/agent", V1_0),
-        GuestKind::Tool => ("mandate:tool/tool", V1_0),
+        GuestKind::Tool => ("mandate:tool/tool", V1_1),
     }
+}
+
+/// The interface that tools export which estimate what their calls cost, and its version.
+pub const ESTIMATE: (&str, Version) = ("mandate:tool/estimate", V1_1);
+
+/// Whether one of `exports` is [`ESTIMATE`].
+pub fn estimates<'a>(exports: impl IntoIterator<Item = &'a str>) -> bool {
+    exports
+        .into_iter()
+        .any(|export| split(export).0 == ESTIMATE.0)
 }
 
 /// Why a guest does not fit this host.
@@ -137,6 +148,12 @@ pub fn check<'a>(
     }
     let (interface, supported) = export_of(kind);
     let exports: Vec<&str> = exports.into_iter().collect();
+    for export in &exports {
+        let (name, version) = split(export);
+        if name == ESTIMATE.0 && !version.is_some_and(|version| fits(version, ESTIMATE.1)) {
+            return Err(wrong("exports", export, ESTIMATE.0, ESTIMATE.1));
+        }
+    }
     match exports.iter().find(|export| split(export).0 == interface) {
         Some(export)
             if split(export)
@@ -255,6 +272,27 @@ mod tests {
                 .starts_with("exports mandate:tool/tool@9.9.9"),
             "{error}"
         );
+        let exports = ["mandate:tool/tool@1.1.0", "mandate:tool/estimate@9.9.9"];
+        let error = check(GuestKind::Tool, [], exports).unwrap_err().to_string();
+        assert!(
+            error.starts_with(
+                "exports mandate:tool/estimate@9.9.9, this host supports mandate:tool/estimate 1.1"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn tools_of_the_previous_minor_fit() {
+        for tool in ["mandate:tool/tool@1.0.0", "mandate:tool/tool@1.1.0"] {
+            for invoke in ["mandate:invoke/invoke@1.0.0", "mandate:invoke/invoke@1.1.0"] {
+                assert_eq!(check(GuestKind::Tool, [invoke], [tool]), Ok(()));
+            }
+        }
+        let newer = check(GuestKind::Tool, ["mandate:invoke/invoke@1.2.0"], []);
+        assert!(matches!(newer, Err(ContractError::Version { .. })));
+        assert!(estimates(["mandate:tool/estimate@1.1.0"]));
+        assert!(!estimates(["mandate:tool/tool@1.1.0"]));
     }
 
     #[test]

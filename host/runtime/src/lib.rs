@@ -22,6 +22,7 @@ mod engine;
 mod imports;
 mod invocation;
 mod limiter;
+mod nowhere;
 mod output;
 mod runtime;
 mod settings;

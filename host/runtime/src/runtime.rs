@@ -1,19 +1,20 @@
 //! The one type that runs guests: compiles components, and calls each in an instance of its own.
 
-use crate::bindings::agent::{AgentGuest, AgentGuestPre};
-use crate::bindings::tool::{ToolGuest, ToolGuestPre};
+use crate::bindings::agent::AgentGuestPre;
+use crate::bindings::tool::ToolGuestPre;
 use crate::bindings::{agent_export, tool_export, types};
 use crate::cache::{Cache, Found};
 use crate::call::{self, AbortOnDrop, Work, check_result};
 use crate::compile::{self, CompileError};
-use crate::component::{Component, Description, Entry, Nowhere, Origin};
+use crate::component::{Component, Entry, Origin};
 use crate::contract;
 use crate::engine::{self, Ticker};
 use crate::imports::{self, Imports};
 use crate::invocation::{End, Ended, State};
+use crate::nowhere::{self, Nowhere};
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::wasi::{self, Ambient};
+use crate::wasi::Ambient;
 use mandate_types::{Digest, GuestKind, Limits};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -42,7 +43,7 @@ pub struct Runtime<H: 'static> {
     settings: Settings,
     engine: Engine,
     linker: Linker<State<H>>,
-    nowhere: Linker<State<Nowhere>>,
+    pub(crate) nowhere: Linker<State<Nowhere>>,
     cache: Option<Arc<Cache>>,
     /// Guests have threads of their own: what they compute delays nobody else. Only taken at drop.
     guests: Option<tokio::runtime::Runtime>,
@@ -59,8 +60,7 @@ impl<H: Imports> Runtime<H> {
         let wrong = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
         let engine = engine::engine(&settings).map_err(wrong)?;
         let linker = imports::linker(&engine).map_err(wrong)?;
-        let mut nowhere = Linker::new(&engine);
-        wasi::link(&mut nowhere).map_err(wrong)?;
+        let nowhere = nowhere::linker(&engine).map_err(wrong)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let cache = settings
@@ -173,6 +173,10 @@ impl<H: Imports> Runtime<H> {
             exports.iter().map(String::as_str),
         )?;
         let wrong = |error: wasmtime::Error| CompileError::Link(format!("{error:#}"));
+        let estimating = contract::estimates(exports.iter().map(String::as_str))
+            .then(|| nowhere::estimating(&self.nowhere, &component))
+            .transpose()
+            .map_err(wrong)?;
         let pre = self.linker.instantiate_pre(&component).map_err(wrong)?;
         let entry = match kind {
             GuestKind::Agent => Entry::Agent(AgentGuestPre::new(pre).map_err(wrong)?),
@@ -184,51 +188,9 @@ impl<H: Imports> Runtime<H> {
             origin,
             component,
             entry,
+            estimating,
             imports,
         })
-    }
-
-    /// What the guest says about itself, in a sandbox where every import traps, under tight limits.
-    ///
-    /// # Errors
-    /// [`CallError`] when it ends without an answer.
-    pub async fn describe(&self, component: &Component<H>) -> Result<Description, CallError> {
-        let limits = Limits {
-            memory_bytes: 256 << 20,
-            time_ms: 10_000,
-            result_bytes: 1 << 20,
-            argument_bytes: 1 << 20,
-            log_bytes: 64 << 10,
-            ..Limits::default()
-        };
-        let mut linker = self.nowhere.clone();
-        let code = component.component.clone();
-        let trap = |error: wasmtime::Error| CallError(End::Trap(format!("{error:#}")));
-        linker
-            .define_unknown_imports_as_traps(&code)
-            .map_err(trap)?;
-        let kind = component.kind;
-        let ended = self
-            .run(Nowhere, &limits, Stop::new(), move |store| {
-                Box::pin(async move {
-                    match kind {
-                        GuestKind::Agent => {
-                            let guest =
-                                AgentGuest::instantiate_async(&mut *store, &code, &linker).await?;
-                            let guest = guest.mandate_agent_agent();
-                            Ok(Description::Agent(guest.call_describe(store).await?))
-                        }
-                        GuestKind::Tool => {
-                            let guest =
-                                ToolGuest::instantiate_async(&mut *store, &code, &linker).await?;
-                            let guest = guest.mandate_tool_tool();
-                            Ok(Description::Tools(guest.call_describe(store).await?))
-                        }
-                    }
-                })
-            })
-            .await;
-        Ok(ended.outcome?)
     }
 
     /// Runs an agent on `task`, in a fresh instance.
@@ -297,7 +259,13 @@ impl<H: Imports> Runtime<H> {
     }
 
     /// Runs `work` in a store of its own on the guests' threads, bounded by `limits` and `stop`.
-    async fn run<A, T, W>(&self, host: A, limits: &Limits, stop: Stop, work: W) -> Ended<A, T>
+    pub(crate) async fn run<A, T, W>(
+        &self,
+        host: A,
+        limits: &Limits,
+        stop: Stop,
+        work: W,
+    ) -> Ended<A, T>
     where
         A: Ambient,
         T: Send + 'static,

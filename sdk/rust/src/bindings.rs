@@ -11,7 +11,7 @@ pub mod imports {
             package mandate:sdk;
             world imports {
                 import mandate:types/types@1.0.0;
-                import mandate:invoke/invoke@1.0.0;
+                import mandate:invoke/invoke@1.1.0;
                 import mandate:llm/llm@1.0.0;
                 import mandate:records/records@1.0.0;
                 import mandate:events/events@1.0.0;
@@ -63,7 +63,7 @@ pub mod tool {
         inline: "
             package mandate:sdk-tool;
             world tool {
-                export mandate:tool/tool@1.0.0;
+                export mandate:tool/tool@1.1.0;
             }
         ",
         path: ["../../wit/types", "../../wit/tool"],
@@ -71,6 +71,23 @@ pub mod tool {
         with: { "mandate:types/types@1.0.0": crate::bindings::imports::mandate::types::types },
         pub_export_macro: true,
         export_macro_name: "export_tool",
+    });
+}
+
+pub mod estimate {
+    wit_bindgen::generate!({
+        inline: "
+            package mandate:sdk-estimate;
+            world estimate {
+                export mandate:tool/estimate@1.1.0;
+            }
+        ",
+        path: ["../../wit/types", "../../wit/tool"],
+        world: "mandate:sdk-estimate/estimate",
+        with: { "mandate:types/types@1.0.0": crate::bindings::imports::mandate::types::types },
+        additional_derives: [PartialEq],
+        pub_export_macro: true,
+        export_macro_name: "export_estimate",
     });
 }
 

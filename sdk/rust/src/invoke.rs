@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::imports::mandate::invoke::invoke as wire;
-pub use wire::{Answer, Call, NewTask, Offer};
+pub use wire::{Answer, Call, NewTask, Offer, Reasons, Risk, ToolCall};
 
 impl Call {
     /// A call of a tool, named `plugin.tool`.
@@ -31,6 +31,57 @@ impl Call {
             title: title.to_owned(),
             input: to_json("input", input)?,
         }))
+    }
+}
+
+impl Reasons {
+    /// Why, in one or two sentences for people; nothing else is known.
+    pub fn because(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            cost: None,
+            gain: None,
+            risk: None,
+            reversible: None,
+            confidence: None,
+            undo: None,
+        }
+    }
+
+    /// What it will cost, in micro-dollars. The host takes the largest of what it knows.
+    pub fn costing(mut self, micro_usd: i64) -> Self {
+        self.cost = Some(micro_usd);
+        self
+    }
+
+    /// What it is expected to bring, in micro-dollars.
+    pub fn gaining(mut self, micro_usd: i64) -> Self {
+        self.gain = Some(micro_usd);
+        self
+    }
+
+    /// How risky it is.
+    pub fn with_risk(mut self, risk: Risk) -> Self {
+        self.risk = Some(risk);
+        self
+    }
+
+    /// It cannot be undone, whatever the tool says in general.
+    pub fn irreversibly(mut self) -> Self {
+        self.reversible = Some(false);
+        self
+    }
+
+    /// How sure the caller is that it is right, 0–1.
+    pub fn with_confidence(mut self, confidence: f64) -> Self {
+        self.confidence = Some(confidence.clamp(0.0, 1.0));
+        self
+    }
+
+    /// How it is undone, in a line.
+    pub fn undone_by(mut self, undo: impl Into<String>) -> Self {
+        self.undo = Some(undo.into());
+        self
     }
 }
 
@@ -94,6 +145,25 @@ impl Host {
         arguments: &impl Serialize,
     ) -> Result<R, Error> {
         self.port.invoke(&Call::to_tool(name, arguments)?)?.typed()
+    }
+
+    /// Calls a tool with effects, and says why: policy or a human decides before it is called.
+    /// Meanwhile the execution may be parked, for minutes or days.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] with the reason when policy or a human says no; else what the tool says;
+    /// [`Error::Invalid`] if the result is not an `R`.
+    pub fn act<R: DeserializeOwned>(
+        &self,
+        name: &str,
+        arguments: &impl Serialize,
+        reasons: &Reasons,
+    ) -> Result<R, Error> {
+        let call = ToolCall {
+            name: name.to_owned(),
+            arguments: to_json("arguments", arguments)?,
+        };
+        self.port.act(&call, reasons)?.typed()
     }
 
     /// Gives another agent a task and waits for its report.

@@ -32,7 +32,7 @@ pub mod tool;
 pub use agent::{Agent, Report, Task};
 pub use error::Error;
 pub use host::{Host, Timestamp};
-pub use tool::{Context, Tool};
+pub use tool::{Context, Estimate, Estimates, Settings, Tool};
 pub use {schemars, serde, serde_json};
 
 /// What nearly every plugin names.
@@ -40,12 +40,12 @@ pub mod prelude {
     pub use crate::agent::{Agent, Report, Task};
     pub use crate::error::Error;
     pub use crate::host::{Host, Timestamp};
-    pub use crate::invoke::{Call, NewTask, Offer};
+    pub use crate::invoke::{Call, NewTask, Offer, Reasons, Risk};
     pub use crate::llm::{Message, ModelClass, Request};
     pub use crate::records::{Comparison, Record};
     #[cfg(not(target_arch = "wasm32"))]
     pub use crate::testing::FakeHost;
-    pub use crate::tool::{Context, Tool};
+    pub use crate::tool::{Context, Estimate, Estimates, Settings, Tool};
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};
 }

@@ -15,10 +15,10 @@ use crate::agent::{Agent, Report, Task};
 use crate::bindings::imports::mandate::telemetry::data::{Edge, LogLine, Series, Span};
 use crate::error::Error;
 use crate::host::{Event, Host, Level, Timestamp};
-use crate::invoke::{Answer, NewTask, Offer};
+use crate::invoke::{Answer, NewTask, Offer, Reasons};
 use crate::llm::{Finish, Message, Request, Response, Role, ToolCall, Usage};
 use crate::react::model_name;
-use crate::tool::{Context, Tool};
+use crate::tool::{Context, Estimate, Estimates, Settings, Tool};
 use grants::Grants;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -120,6 +120,14 @@ impl FakeHost {
             "arguments",
             &arguments.to_string(),
         )?)?)?)
+    }
+
+    /// What a tool estimates that a call costs, without settings.
+    ///
+    /// # Errors
+    /// What the tool says.
+    pub fn estimate<T: Estimates>(&self, arguments: T::Arguments) -> Result<Estimate, Error> {
+        T::estimate(arguments, Settings::default())
     }
 
     /// Plays a tool, named `plugin.tool`, and offers it.
@@ -317,6 +325,17 @@ impl FakeHost {
     /// The events published so far.
     pub fn events(&self) -> Vec<Event> {
         self.state.borrow().events.clone()
+    }
+
+    /// The effects asked for so far with reasons: tool, arguments, reasons. To play a denial, the
+    /// played tool answers [`Error::Denied`].
+    pub fn acts(&self) -> Vec<(String, Value, Reasons)> {
+        let state = self.state.borrow();
+        let acts = state.acts.iter().map(|(call, reasons)| {
+            let arguments = serde_json::from_str(&call.arguments).unwrap_or_default();
+            (call.name.clone(), arguments, reasons.clone())
+        });
+        acts.collect()
     }
 
     /// The tasks submitted so far.

@@ -1,6 +1,7 @@
 //! What an author implements to be a tool, and how a family of tools is exported.
 
 use crate::bindings::WireError;
+pub use crate::bindings::estimate::exports::mandate::tool::estimate::CallCost as Estimate;
 use crate::bindings::tool::exports::mandate::tool::tool as wire;
 use crate::{Error, Host, from_json, schema_of, to_json};
 use schemars::JsonSchema;
@@ -27,6 +28,66 @@ pub trait Tool {
         context: &Context,
         host: &Host,
     ) -> Result<Self::Result, Error>;
+}
+
+/// A tool that says what a call would cost before it is made: its manifest says `cost =
+/// "estimate"`. Export it with [`estimates!`](crate::estimates!), beside
+/// [`tools!`](crate::tools!).
+pub trait Estimates: Tool {
+    /// What the call would cost. It has no host: whatever it needs is in arguments and settings.
+    ///
+    /// # Errors
+    /// Why nobody can know; a human is asked then.
+    fn estimate(arguments: Self::Arguments, settings: Settings<'_>) -> Result<Estimate, Error>;
+}
+
+impl Estimate {
+    /// A cost in micro-dollars.
+    pub fn of(micro_usd: i64) -> Self {
+        Self {
+            cost: micro_usd,
+            undo: None,
+            why: None,
+        }
+    }
+
+    /// How this call is undone, in a line for people.
+    pub fn undone_by(mut self, undo: impl Into<String>) -> Self {
+        self.undo = Some(undo.into());
+        self
+    }
+
+    /// What the cost is made of, in a line for people.
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why = Some(why.into());
+        self
+    }
+}
+
+/// What the operator filled in, by the manifest's `[settings]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a>(&'a str);
+
+impl Default for Settings<'_> {
+    /// Nothing.
+    fn default() -> Self {
+        Self("{}")
+    }
+}
+
+impl<'a> Settings<'a> {
+    /// Those of this JSON text.
+    pub fn of(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// As a type.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if they are not a `T`.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        from_json("settings", self.0)
+    }
 }
 
 /// For whom and for what a tool is called.
@@ -90,6 +151,14 @@ pub fn call<T: Tool>(call: wire::Request, host: &Host) -> Result<String, WireErr
         .map_err(WireError::from)
 }
 
+/// The export `estimate` for one tool.
+#[doc(hidden)]
+pub fn estimate<T: Estimates>(arguments: &str, settings: &str) -> Result<Estimate, WireError> {
+    from_json("arguments", arguments)
+        .and_then(|arguments| T::estimate(arguments, Settings::of(settings)))
+        .map_err(WireError::from)
+}
+
 /// The answer when the manifest names a tool that the code does not have.
 #[doc(hidden)]
 pub fn unknown(name: &str, known: &[&str]) -> WireError {
@@ -132,6 +201,44 @@ macro_rules! tools {
         #[cfg(not(target_arch = "wasm32"))]
         const _: fn() = || {
             $(let _ = $crate::tool::call::<$tool>;)+
+        };
+    };
+}
+
+/// Makes types that implement [`Estimates`] say what their calls cost: all of them in one line,
+/// beside the one of [`tools!`].
+#[macro_export]
+macro_rules! estimates {
+    ($($tool:ty),+ $(,)?) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::bindings::estimate::exports::mandate::tool::estimate as wire;
+            struct Exported;
+            impl wire::Guest for Exported {
+                fn estimate(
+                    name: ::std::string::String,
+                    arguments: ::std::string::String,
+                    settings: ::std::string::String,
+                ) -> ::core::result::Result<wire::CallCost, $crate::bindings::WireError> {
+                    $(
+                        if name == <$tool as $crate::Tool>::NAME {
+                            return $crate::tool::estimate::<$tool>(&arguments, &settings);
+                        }
+                    )+
+                    ::core::result::Result::Err($crate::tool::unknown(
+                        &name,
+                        &[$(<$tool as $crate::Tool>::NAME),+],
+                    ))
+                }
+            }
+            $crate::bindings::estimate::export_estimate!(
+                Exported with_types_in $crate::bindings::estimate
+            );
+        };
+        // Without wasm nothing is exported; the tools must fit all the same.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() = || {
+            $(let _ = $crate::tool::estimate::<$tool>;)+
         };
     };
 }

@@ -1,6 +1,6 @@
 //! The core module of a guest that makes a list of calls, as WAT.
 
-use super::{Do, Kind, Text};
+use super::{Act, Contract, Do, ESTIMATE, Guest, Kind, Text};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -14,6 +14,7 @@ const TOLD: usize = 512;
 /// A core module on its way.
 #[derive(Default)]
 pub(super) struct Code {
+    contract: Contract,
     /// The interfaces of the contract that it imports.
     pub(super) interfaces: BTreeSet<&'static str>,
     imports: BTreeSet<String>,
@@ -23,6 +24,14 @@ pub(super) struct Code {
 }
 
 impl Code {
+    /// Nothing yet.
+    pub(super) fn new(contract: Contract) -> Self {
+        Self {
+            contract,
+            ..Self::default()
+        }
+    }
+
     /// Puts bytes into the guest's memory and says where.
     fn put(&mut self, bytes: &[u8]) -> usize {
         self.data.resize(self.data.len().next_multiple_of(8), 0);
@@ -59,7 +68,8 @@ impl Code {
         self.interfaces.insert(interface);
         let name = format!("${}-{function}", interface.replace([':', '/'], "-"));
         self.imports.insert(format!(
-            "(import \"{interface}@1.0.0\" \"{function}\" (func {name} (param {params})))"
+            "(import \"{}\" \"{function}\" (func {name} (param {params})))",
+            self.contract.versioned(interface)
         ));
         // Writing to a String does not fail.
         let _ = writeln!(self.body, "(call {name} {arguments})");
@@ -185,6 +195,11 @@ impl Code {
                 let arguments = format!("(i32.const 0) {call} (i32.const 0) (i32.const 0)");
                 self.ask(INVOKE, "invoke", "i32 i32 i32 i32 i32 i32 i32", &arguments);
             }
+            Do::Act(act) => {
+                let at = self.act(act);
+                let arguments = format!("(i32.const {at})");
+                self.ask(INVOKE, "act", "i32", &arguments);
+            }
             Do::Agent { name, input } => {
                 let call = [
                     self.text(name.as_str()),
@@ -261,6 +276,35 @@ impl Code {
         }
     }
 
+    /// The parameters of `act`: too many for the stack, so they lie in memory.
+    fn act(&mut self, act: &Act) -> usize {
+        fn some<T, const N: usize>(value: Option<T>, bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+            let mut all = vec![u8::from(value.is_some())];
+            // The value is aligned to its size.
+            all.resize(N, 0);
+            all.extend(value.map_or([0; N], bytes));
+            all
+        }
+        let mut list = [
+            self.slice(&act.name),
+            self.slice(&act.arguments),
+            self.slice(&act.why),
+        ]
+        .concat();
+        list.extend(some(act.cost, i64::to_le_bytes));
+        list.extend(some(act.gain, i64::to_le_bytes));
+        list.extend(some(act.risk, |risk| [risk]));
+        list.extend(some(act.reversible, |yes| [u8::from(yes)]));
+        list.resize(list.len().next_multiple_of(8), 0);
+        list.extend(some(act.confidence, f64::to_le_bytes));
+        list.extend(words(&[usize::from(act.undo.is_some())]));
+        list.extend(match &act.undo {
+            Some(undo) => self.slice(undo),
+            None => vec![0; 8],
+        });
+        self.put(&list)
+    }
+
     fn complete(&mut self, prompt: &str, tools: &[String]) {
         // One message of a user: role, text, no tool calls, no id of one.
         let text = self.slice(prompt);
@@ -304,9 +348,10 @@ impl Code {
         );
     }
 
-    /// The whole module, which answers `output` at its end.
-    pub(super) fn module(&mut self, kind: Kind, output: &Text) -> String {
-        let output = self.text(output.clone());
+    /// The whole module of `guest`.
+    pub(super) fn module(&mut self, guest: &Guest) -> String {
+        let kind = guest.kind;
+        let output = self.text(guest.answers.clone());
         let summary = self.text("done as told");
         let describe = self.describe(kind);
         let imports: String = self.imports.iter().map(|i| format!("{i}\n")).collect();
@@ -316,21 +361,29 @@ impl Code {
         let data: String = self.data.iter().map(|b| format!("\\{b:02x}")).collect();
         let heap = (DATA + self.data.len()).next_multiple_of(16);
         let pages = heap / 65536 + 2;
-        let (interface, entry) = match kind {
+        let (function, entry) = match kind {
             Kind::Agent => (
-                "mandate:agent/agent@1.0.0#run",
+                "run",
                 "(param $task i32) (result i32)
                  (global.set $input (i32.load offset=48 (local.get $task)))
                  (global.set $length (i32.load offset=52 (local.get $task)))
                  (global.set $attempt (i32.load offset=88 (local.get $task)))",
             ),
             Kind::Tool => (
-                "mandate:tool/tool@1.0.0#call",
+                "call",
                 "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
                  (global.set $input (local.get 2)) (global.set $length (local.get 3))",
             ),
         };
-        let describe_export = interface.split('#').next().unwrap_or_default();
+        let interface = self.contract.versioned(kind.interface());
+        let estimate = guest.estimate.map_or_else(String::new, |cost| {
+            let interface = self.contract.versioned(ESTIMATE);
+            format!(
+                "(func (export \"{interface}#estimate\") (param i32 i32 i32 i32 i32 i32) (result i32)
+                   (i64.store offset=8 (i32.const {ANSWER}) (i64.const {cost}))
+                   (i32.const {ANSWER}))"
+            )
+        });
         let body = &self.body;
         format!(
             r#"(module
@@ -364,11 +417,12 @@ impl Code {
     (i32.store offset=16 (i32.const {ANSWER}) (local.get $summary))
     (i32.store offset=20 (i32.const {ANSWER}) (local.get $long))
     (i32.const {ANSWER}))
-  (func (export "{describe_export}#describe") (result i32) (i32.const {describe}))
-  (func (export "{interface}") {entry}
+  (func (export "{interface}#describe") (result i32) (i32.const {describe}))
+  (func (export "{interface}#{function}") {entry}
     (global.set $base (global.get $next))
     {body}
     (call $answer {output} {summary}))
+  {estimate}
   (data (i32.const {DATA}) "{data}"))"#
         )
     }

@@ -2,11 +2,12 @@
 //! the whole chain of causes.
 
 mod offers;
+mod reasons;
 mod submit;
 
 use super::{At, Capability, Fail, Intent, JsonText, Performed, Scope, failed, unavailable};
 use crate::catalogue::Active;
-use crate::decision::{Action, Reasons};
+use crate::decision::Action;
 use crate::guest::{Guest, Told};
 use crate::invocation::{Call, Report, ReportResult, failure, invoke};
 use crate::records::list;
@@ -26,6 +27,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use submit::Submit;
 
+pub use reasons::Reasons;
 pub use submit::{MOST_DEPTH, MOST_DESCRIPTION, MOST_TITLE, created};
 
 const INTERFACE: &str = "mandate:invoke/invoke";
@@ -91,10 +93,64 @@ impl Capability for Invoke {
     type Answer = wit::Answer;
 
     fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
+        self.call.granted(scope)
+    }
+
+    fn child(&self, at: &At) -> Option<InvocationId> {
+        Some(child(at))
+    }
+
+    fn action(&self, at: &At) -> Result<Option<Action>, Error> {
+        self.call.action(at, &Reasons::default())
+    }
+
+    async fn perform(self, at: At) -> Result<Performed<wit::Answer>, Fail> {
+        self.call.perform(at).await
+    }
+}
+
+/// A call of a tool, with what speaks for it.
+#[derive(Serialize)]
+struct Act {
+    call: Target,
+    reasons: Reasons,
+}
+
+impl Capability for Act {
+    const INTERFACE: &'static str = INTERFACE;
+    const FUNCTION: &'static str = "act";
+    const INTENT: Intent = Intent::Buffered;
+    type Answer = wit::Answer;
+
+    fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
+        self.call.granted(scope)
+    }
+
+    fn child(&self, at: &At) -> Option<InvocationId> {
+        Some(child(at))
+    }
+
+    fn action(&self, at: &At) -> Result<Option<Action>, Error> {
+        self.reasons.check()?;
+        self.call.action(at, &self.reasons)
+    }
+
+    async fn perform(self, at: At) -> Result<Performed<wit::Answer>, Fail> {
+        self.call.perform(at).await
+    }
+}
+
+/// The invocation that a call makes.
+fn child(at: &At) -> InvocationId {
+    InvocationId::derived(&at.scope.id, at.sequence, at.index)
+}
+
+impl Target {
+    fn granted(&self, scope: &Scope) -> Result<(), Refusal> {
         let capabilities = &scope.plugin.grant().capabilities;
         let catalogue = scope.kernel.catalogue();
-        match &self.call {
-            Target::Tool { name, .. } => {
+        match self {
+            Self::Tool { name, .. } => {
                 capabilities.call_tool(name)?;
                 let Some((active, tool)) = catalogue.tool(name) else {
                     return Ok(());
@@ -106,7 +162,7 @@ impl Capability for Invoke {
                 };
                 allowed_effects(scope, name, terms.effects)
             }
-            Target::Agent { name, .. } => {
+            Self::Agent { name, .. } => {
                 capabilities.call_agent(name)?;
                 let Some(active) = catalogue.plugin(name) else {
                     return Ok(());
@@ -120,12 +176,9 @@ impl Capability for Invoke {
         }
     }
 
-    fn child(&self, at: &At) -> Option<InvocationId> {
-        Some(InvocationId::derived(&at.scope.id, at.sequence, at.index))
-    }
-
-    fn action(&self, at: &At) -> Result<Option<Action>, Error> {
-        let Target::Tool { name, arguments } = &self.call else {
+    /// The effect that has to be judged before the call is made.
+    fn action(&self, at: &At, reasons: &Reasons) -> Result<Option<Action>, Error> {
+        let Self::Tool { name, arguments } = self else {
             return Ok(None);
         };
         let catalogue = at.scope.kernel.catalogue();
@@ -142,20 +195,20 @@ impl Capability for Invoke {
             return Ok(None);
         };
         check("arguments", &schemas.arguments, arguments)?;
-        Ok(Some(Action {
-            active: active.clone(),
-            tool: tool.to_owned(),
-            arguments: arguments.clone(),
-            reasons: Reasons::default(),
-            child: InvocationId::derived(&at.scope.id, at.sequence, at.index),
-        }))
+        Ok(Some(Action::new(
+            active.clone(),
+            tool.to_owned(),
+            arguments.clone(),
+            reasons.clone(),
+            child(at),
+        )))
     }
 
     async fn perform(self, at: At) -> Result<Performed<wit::Answer>, Fail> {
         let Some(pledge) = at.pledge.clone() else {
-            return answered(run(&at, self.call).await?, Vec::new());
+            return answered(run(&at, self).await?, Vec::new());
         };
-        let report = match run(&at, self.call).await {
+        let report = match run(&at, self).await {
             Ok(report) => report,
             // It did not even begin: its decision ends all the same.
             Err(Fail::Answer(error)) => {
@@ -170,7 +223,7 @@ impl Capability for Invoke {
             }
             Err(other) => return Err(other),
         };
-        let child = InvocationId::derived(&at.scope.id, at.sequence, at.index);
+        let child = child(&at);
         let scope = &at.scope;
         let touched = report.is_ok() || scope.kernel.had_effects(&scope.tree, &child).await?;
         let writes = pledge.end(&report, touched, &at.scope.tree.tenant, Timestamp::now());
@@ -250,8 +303,8 @@ fn told(error: TaskError) -> Error {
 fn prepare(at: &At, call: Target) -> Result<Call, Error> {
     let scope = &at.scope;
     let catalogue = scope.kernel.catalogue();
-    let child = |plugin: Arc<Active>, kind, function: String, title, input, ceiling| Call {
-        id: InvocationId::derived(&scope.id, at.sequence, at.index),
+    let below = |plugin: Arc<Active>, kind, function: String, title, input, ceiling| Call {
+        id: child(at),
         parent: Some((scope.id.clone(), at.sequence)),
         lineage: Some(scope.lineage.clone()),
         plugin,
@@ -284,7 +337,7 @@ fn prepare(at: &At, call: Target) -> Result<Call, Error> {
                 None => declared.min(scope.ceiling).min(Effects::Internal),
             };
             let title = String::new();
-            Ok(child(
+            Ok(below(
                 active.clone(),
                 GuestKind::Tool,
                 tool.to_owned(),
@@ -315,7 +368,7 @@ fn prepare(at: &At, call: Target) -> Result<Call, Error> {
                 .and_then(<[String]>::first)
                 .cloned()
                 .unwrap_or_default();
-            Ok(child(
+            Ok(below(
                 active.clone(),
                 GuestKind::Agent,
                 kind,
@@ -345,6 +398,16 @@ impl wit::Host for Guest {
 
     async fn invoke(&mut self, call: wit::Call) -> Told<Result<wit::Answer, Error>> {
         self.step(Invoke { call: call.into() }).await
+    }
+
+    async fn act(
+        &mut self,
+        call: wit::ToolCall,
+        reasons: wit::Reasons,
+    ) -> Told<Result<wit::Answer, Error>> {
+        let call = wit::Call::Tool(call).into();
+        let reasons = reasons.into();
+        self.step(Act { call, reasons }).await
     }
 
     async fn invoke_many(

@@ -60,7 +60,7 @@ pub(super) fn identity(asking: &Asking, action: &Action) -> Facts {
 
 /// What is reserved: what it was judged by, or the largest that anybody said.
 pub(super) fn to_reserve(cost: Option<MicroUsd>, action: &Action) -> MicroUsd {
-    cost.or(action.reasons.cost)
+    cost.or(action.reasons.cost.max(action.estimate.known()))
         .unwrap_or(MicroUsd::ZERO)
         .max(MicroUsd::ZERO)
 }
@@ -77,7 +77,8 @@ pub(super) fn decision(
     now: Timestamp,
 ) -> Decision {
     let tree = &asking.tree;
-    let undo = action.reasons.undo.clone().or_else(|| {
+    let undo = action.undo.clone().or(action.reasons.undo.clone());
+    let undo = undo.or_else(|| {
         let section = action.active.loaded.manifest.tool(&action.tool);
         section.and_then(|section| section.undo.clone())
     });
@@ -112,7 +113,7 @@ pub(super) fn decision(
             effects: facts.effects,
             idempotent: facts.idempotent,
             target: facts.target.clone(),
-            why: words(&action.reasons.why),
+            why: why(action),
             cost: verdict.cost,
             gain: action.reasons.gain,
             roi: worth(&action.reasons, verdict.cost),
@@ -138,6 +139,14 @@ pub(super) fn decision(
         actual_cost: None,
         result: None,
     }
+}
+
+/// What who asks says, and what the tool says that the cost is made of.
+fn why(action: &Action) -> Option<String> {
+    let cost = action.cost_is_for.as_deref();
+    let cost = cost.map(|made_of| format!("The tool says of the cost: {made_of}"));
+    let said = [action.reasons.why.as_str(), cost.as_deref().unwrap_or("")];
+    words(&said.join("\n"))
 }
 
 fn words(text: &str) -> Option<String> {

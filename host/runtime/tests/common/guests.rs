@@ -6,6 +6,7 @@
 
 const AGENT: &str = include_str!("../guests/agent.template");
 const TOOL: &str = include_str!("../guests/tool.template");
+const ESTIMATE: &str = include_str!("../guests/estimate.template");
 
 /// An agent whose core code is `body`; see `guests/agent.template` for what it can use.
 pub fn agent(body: &str) -> Vec<u8> {
@@ -26,6 +27,16 @@ pub fn agent_with(imports: &str, lower: &str, exports: &str, body: &str) -> Vec<
 /// A plugin with one tool `it` whose core code is `body`; see `guests/tool.template`.
 pub fn tool(body: &str) -> Vec<u8> {
     wat::parse_str(TOOL.replace(";; BODY", body)).unwrap()
+}
+
+/// The same with a core function `estimate` in the body, of the contract's version `version`.
+pub fn estimating_tool(version: &str, body: &str) -> Vec<u8> {
+    let estimate = ESTIMATE.replace("VERSION", version);
+    wat::parse_str(
+        TOOL.replace(";; BODY", body)
+            .replace(";; ESTIMATE", &estimate),
+    )
+    .unwrap()
 }
 
 /// An agent that logs `hello` and reports its input.

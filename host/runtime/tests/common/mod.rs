@@ -104,6 +104,13 @@ impl invoke::invoke::Host for Fake {
     async fn invoke(&mut self, _: invoke::invoke::Call) -> Answer<invoke::invoke::Answer> {
         unused()
     }
+    async fn act(
+        &mut self,
+        _: invoke::invoke::ToolCall,
+        _: invoke::invoke::Reasons,
+    ) -> Answer<invoke::invoke::Answer> {
+        unused()
+    }
     async fn invoke_many(
         &mut self,
         _: Vec<invoke::invoke::Call>,

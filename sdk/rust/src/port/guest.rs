@@ -5,7 +5,7 @@ use crate::bindings::imports::mandate;
 use crate::error::Error;
 use mandate::events::events::{self, Event};
 use mandate::human::human;
-use mandate::invoke::invoke::{self, Answer, Call, NewTask, Offer};
+use mandate::invoke::invoke::{self, Answer, Call, NewTask, Offer, Reasons, ToolCall};
 use mandate::llm::llm::{self, Embeddings, Request, Response};
 use mandate::records::records::{self, Entry, Page, Query};
 use mandate::system::{clock, log, progress, random, sleep};
@@ -32,6 +32,10 @@ impl Port {
 
     pub fn invoke(&self, call: &Call) -> Result<Answer, Error> {
         Ok(invoke::invoke(call)?)
+    }
+
+    pub fn act(&self, call: &ToolCall, reasons: &Reasons) -> Result<Answer, Error> {
+        Ok(invoke::act(call, reasons)?)
     }
 
     pub fn invoke_many(&self, calls: &[Call]) -> Vec<Result<Answer, Error>> {

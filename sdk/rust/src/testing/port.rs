@@ -9,7 +9,7 @@ use crate::bindings::imports::mandate::telemetry::data::{Edge, LogLine, Series, 
 use crate::bindings::imports::mandate::telemetry::query::{LogQuery, MetricQuery, SpanQuery};
 use crate::error::Error;
 use crate::host::{Event, Level};
-use crate::invoke::{Answer, Call, NewTask, Offer};
+use crate::invoke::{Answer, Call, NewTask, Offer, Reasons, ToolCall};
 use crate::llm::{Embeddings, ModelClass, Request, Response, Usage};
 use std::cell::{RefCell, RefMut};
 use std::fmt::Debug;
@@ -120,6 +120,13 @@ impl Port {
     pub(crate) fn invoke(&self, call: &Call) -> Result<Answer, Error> {
         drop(self.record("invoke", "invoke", call));
         self.answer(call)
+    }
+
+    pub(crate) fn act(&self, call: &ToolCall, reasons: &Reasons) -> Result<Answer, Error> {
+        let mut state = self.record("invoke", "act", (call, reasons));
+        state.acts.push((call.clone(), reasons.clone()));
+        drop(state);
+        self.answer(&Call::Tool(call.clone()))
     }
 
     pub(crate) fn invoke_many(&self, calls: &[Call]) -> Vec<Result<Answer, Error>> {

@@ -7,7 +7,7 @@ use crate::Timestamp;
 use crate::bindings::imports::mandate::telemetry::data::{Edge, LogLine, Series, Span};
 use crate::error::Error;
 use crate::host::{Event, Level};
-use crate::invoke::{Answer, NewTask, Offer};
+use crate::invoke::{Answer, NewTask, Offer, Reasons, ToolCall};
 use crate::llm::{Request, Response};
 use serde::Deserialize;
 use serde_json::Value;
@@ -45,6 +45,7 @@ pub struct State {
     pub progress: Vec<(Option<f64>, String)>,
     pub events: Vec<Event>,
     pub submitted: Vec<NewTask>,
+    pub acts: Vec<(ToolCall, Reasons)>,
 }
 
 /// What the fake host reads of `plugin.toml`.
@@ -87,6 +88,7 @@ impl State {
             progress: Vec::new(),
             events: Vec::new(),
             submitted: Vec::new(),
+            acts: Vec::new(),
         }
     }
 
