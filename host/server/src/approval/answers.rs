@@ -22,7 +22,9 @@ struct Home {
 impl Home {
     async fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let host = Host::open(dir.path(), &Config::default()).await.unwrap();
+        let host = Host::open(dir.path(), &Config::default(), Vec::new())
+            .await
+            .unwrap();
         let events = host.kernel.store().subscribe();
         Self {
             host,
