@@ -21,6 +21,8 @@ pub struct Config {
     pub tasks: TaskConfig,
     /// `[events]`
     pub events: EventConfig,
+    /// `[journal]`
+    pub journal: JournalConfig,
     /// `[guests]`
     pub guests: GuestConfig,
     /// `[telemetry]`
@@ -178,6 +180,20 @@ impl Default for EventConfig {
             keep_days: 30,
             most: 2_000_000,
         }
+    }
+}
+
+/// `[journal]`: how long it is kept what executions did.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournalConfig {
+    /// Days that executions of finished tasks are kept; 0: as long as the task.
+    pub keep_days: u32,
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self { keep_days: 30 }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A whole host: kernel, tasks and triggers over one data directory, opened and closed as one.
 
-use crate::config::{Config, EventConfig, data_dir};
+use crate::config::{Config, EventConfig, JournalConfig, data_dir};
 use crate::task::Tasks;
 use crate::telemetry::{self, StoredTelemetry};
 use crate::trigger::Triggers;
@@ -91,7 +91,8 @@ impl Host {
         Triggers::new(self.kernel.clone(), self.tasks.clone(), keep)
             .start()
             .await?;
-        tokio::spawn(sweep(self.kernel.store().clone(), config.events));
+        let store = self.kernel.store().clone();
+        tokio::spawn(sweep(store, config.events, config.journal));
         tokio::spawn(telemetry::sweep(self.series.clone()));
         Ok(())
     }
@@ -193,8 +194,9 @@ fn compile_command() -> Option<Vec<OsString>> {
     ])
 }
 
-async fn sweep(store: SharedStore, events: EventConfig) {
-    let days = Duration::from_hours(24) * events.keep_days;
+async fn sweep(store: SharedStore, events: EventConfig, journal: JournalConfig) {
+    const DAY: Duration = Duration::from_hours(24);
+    let days = DAY * events.keep_days;
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         let now = Timestamp::now();
@@ -202,6 +204,14 @@ async fn sweep(store: SharedStore, events: EventConfig) {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "expired tasks were removed"),
             Err(error) => tracing::warn!(%error, "what has expired cannot be removed"),
+        }
+        if journal.keep_days > 0 {
+            let before = now.minus(DAY * journal.keep_days);
+            match store.forget_journals(before).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::debug!(removed, "journals of old tasks were removed"),
+                Err(error) => tracing::warn!(%error, "journals of old tasks cannot be removed"),
+            }
         }
         match store.forget_events(now.minus(days), events.most).await {
             Ok(0) => {}

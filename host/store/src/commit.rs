@@ -148,6 +148,14 @@ pub enum Write {
     Step(Box<Step>),
     /// The answer to a step that was written as an intent.
     AnswerStep(Box<StepAnswer>),
+    /// Gives up what the journals of a tenant hold so far: their key is destroyed once this is on disk. What comes
+    /// after is written under a new one.
+    EraseJournals {
+        /// Whose.
+        tenant: TenantId,
+        /// When.
+        at: Timestamp,
+    },
     /// A line of a plugin's log.
     Log(Box<LogLine>),
     /// A record.
@@ -302,6 +310,13 @@ pub trait Commit: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Removes the executions of tasks that ended before `before`, with their invocations and steps; the tasks stay.
+    /// Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn forget_journals(&self, before: Timestamp) -> Result<u64, StoreError>;
 
     /// Removes events before `before`, and the oldest beyond the newest `most`. Returns how many.
     ///

@@ -72,6 +72,8 @@ impl Act {
     /// A tool cannot be called until its terms are accepted again.
     pub const TOOL_SUSPENDED: &'static str = "tool_suspended";
     pub const CONFIGURATION_CHANGED: &'static str = "configuration_changed";
+    /// The key of a tenant's journals was destroyed.
+    pub const JOURNALS_ERASED: &'static str = "journals_erased";
     /// A new key signs from here on.
     pub const AUDIT_KEY_MADE: &'static str = "audit_key_made";
     /// Acts were sealed at a start, because the host before ended without doing it.

@@ -28,6 +28,7 @@ mod routes;
 mod state;
 mod tasks;
 mod telemetry;
+mod tenants;
 mod tokens;
 mod tools;
 mod topic;
@@ -135,6 +136,7 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(events::list))
         .routes(routes!(webhooks::take))
         .routes(routes!(webhooks::get))
+        .routes(routes!(tenants::erase_journals))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::remove))
         .routes(routes!(tokens::whoami))

@@ -14,6 +14,7 @@ mod plugin_sign;
 mod recorded;
 mod replay;
 mod serve;
+mod tenant_erase;
 mod token;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +42,9 @@ enum Command {
     /// Make and list tokens, on the machine of a host that does not run
     #[command(subcommand)]
     Token(token::Command),
+    /// What concerns all that a tenant has
+    #[command(subcommand)]
+    Tenant(Tenant),
     /// Write, build, inspect, install and run plugins
     #[command(subcommand)]
     Plugin(Plugin),
@@ -52,6 +56,12 @@ enum Command {
     /// Compile one component from standard input to standard output
     #[command(name = COMPILE_WORKER, hide = true)]
     CompileWorker,
+}
+
+#[derive(Subcommand)]
+enum Tenant {
+    /// Make the journals of a tenant unreadable, for good
+    Erase(tenant_erase::Args),
 }
 
 #[derive(Subcommand)]
@@ -92,6 +102,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Token(command) => token::run(command).await,
             Command::Execution(command) => execution::run(command).await,
             Command::Replay(args) => replay::run(args).await,
+            Command::Tenant(Tenant::Erase(args)) => tenant_erase::run(args).await,
             Command::Plugin(Plugin::New(args)) => plugin_new::run(args).await,
             Command::Plugin(Plugin::Build(args)) => plugin_build::run(args).await,
             Command::Plugin(Plugin::Inspect(args)) => plugin_inspect::run(args).await,

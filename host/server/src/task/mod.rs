@@ -1,5 +1,6 @@
 //! Tasks from submission to their end: who does them, when they start, how they are stopped.
 
+mod erase;
 mod queue;
 mod run;
 mod submit;

@@ -5,7 +5,7 @@ use super::op::{self, Op, StepKey};
 use super::sql::{self, Arg, Columns};
 use super::{
     audit, collection, decision, delivery, journal, ledger, notification, plugin, principal, task,
-    waits,
+    vault, waits,
 };
 use crate::commit::Lease;
 use crate::decision::Woken;
@@ -227,6 +227,13 @@ impl<'a> Batch<'a, '_> {
             Op::Step { key, row } => self.wait(Table::Steps, Some(Key::Step(key)), row),
             Op::AnswerStep { key, row } => self.answer(key, row).await?,
             Op::Log(row) => self.wait(Table::Logs, None, row),
+            Op::Content(row) => self.wait(Table::Contents, None, row),
+            Op::PutKey(row) => {
+                sql::run(self.conn, vault::PUT, row).await?;
+            }
+            Op::EraseJournals(row) => {
+                sql::run(self.conn, vault::ERASE, row).await?;
+            }
             Op::Record { write, row } => self.record(write, row).await?,
             Op::Event { row, .. } => {
                 self.known.last_event += 1;

@@ -3,7 +3,7 @@
 
 use super::op::StepKey;
 use super::sql::{self, Arg};
-use super::{audit, collection, event, journal, task};
+use super::{audit, collection, event, journal, log, task, vault};
 use mandate_types::{ExecutionId, InvocationId, TaskId, TenantId};
 use sqlx::sqlite::SqliteConnection;
 use std::borrow::Cow;
@@ -16,6 +16,7 @@ pub(super) enum Table {
     Tasks,
     Keys,
     Executions,
+    Contents,
     Invocations,
     Steps,
     Records,
@@ -24,10 +25,11 @@ pub(super) enum Table {
     Audit,
 }
 
-const TABLES: [Table; 9] = [
+const TABLES: [Table; 10] = [
     Table::Tasks,
     Table::Keys,
     Table::Executions,
+    Table::Contents,
     Table::Invocations,
     Table::Steps,
     Table::Records,
@@ -50,10 +52,11 @@ impl Table {
                 marks(5),
             ),
             Self::Executions => ("executions", journal::EXECUTION_COLUMNS, marks(8)),
+            Self::Contents => ("contents", vault::CONTENT_COLUMNS, marks(4)),
             Self::Invocations => ("invocations", journal::INVOCATION_COLUMNS, marks(27)),
             Self::Steps => ("steps", journal::STEP_COLUMNS, journal::STEP_TUPLE.into()),
             Self::Records => ("records", collection::COLUMNS, marks(9)),
-            Self::Logs => ("logs", journal::LOG_COLUMNS, marks(8)),
+            Self::Logs => ("logs", log::COLUMNS, marks(8)),
             Self::Events => ("events", event::COLUMNS, marks(7)),
             Self::Audit => ("audit", audit::COLUMNS, marks(7)),
         }
@@ -80,7 +83,11 @@ fn text(texts: &mut Texts, table: Table, rows: usize) -> Arc<str> {
     let made = texts.entry((table, rows)).or_insert_with(|| {
         let (name, columns, tuple) = table.shape();
         let tuples = vec![tuple.as_ref(); rows].join(", ");
-        format!("INSERT INTO {name} ({columns}) VALUES {tuples}").into()
+        let known = match table {
+            Table::Contents => vault::CONTENT_KNOWN,
+            _ => "",
+        };
+        format!("INSERT INTO {name} ({columns}) VALUES {tuples}{known}").into()
     });
     Arc::clone(made)
 }

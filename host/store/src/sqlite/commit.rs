@@ -2,8 +2,9 @@
 
 use super::SqliteStore;
 use super::event::PORTION;
-use super::op::prepare;
+use super::op::{Op, prepare};
 use super::sql::{Columns, Sql};
+use super::vault;
 use super::writer::{Job, Request};
 use crate::commit::{Commit, Committed, Lease, Write};
 use crate::{CommitError, Event, EventStore as _, StoreError};
@@ -20,6 +21,21 @@ impl SqliteStore {
         self.jobs.send(job).await.map_err(|_| ended())?;
         reply.await.map_err(|_| ended())
     }
+
+    /// Has the writer do it, and waits until that is on disk.
+    pub(super) async fn hand_over(
+        &self,
+        lease: Option<&Lease>,
+        ops: Vec<Op>,
+    ) -> Result<Committed, CommitError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request {
+            lease: lease.cloned(),
+            ops,
+            reply,
+        };
+        self.ask(Job::Commit(request), answer).await?
+    }
 }
 
 #[async_trait::async_trait]
@@ -29,14 +45,14 @@ impl Commit for SqliteStore {
         lease: Option<&Lease>,
         writes: Vec<Write>,
     ) -> Result<Committed, CommitError> {
-        let ops = prepare(writes)?;
-        let (reply, answer) = oneshot::channel();
-        let request = Request {
-            lease: lease.cloned(),
-            ops,
-            reply,
-        };
-        self.ask(Job::Commit(request), answer).await?
+        let mut sealer = self.sealer(&writes).await?;
+        let erased = vault::erased_by(&writes);
+        let ops = prepare(writes, &mut sealer)?;
+        if erased.is_empty() {
+            self.hand_over(lease, ops).await
+        } else {
+            self.erase(erased, lease, ops).await
+        }
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -58,6 +74,19 @@ impl Commit for SqliteStore {
             let (reply, answer) = oneshot::channel();
             let (tasks, more) = self.ask(Job::Sweep(now, reply), answer).await??;
             removed += tasks;
+            if !more {
+                return Ok(removed);
+            }
+        }
+    }
+
+    async fn forget_journals(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            let (reply, answer) = oneshot::channel();
+            let job = Job::ForgetJournals { before, reply };
+            let (executions, more) = self.ask(job, answer).await??;
+            removed += executions;
             if !more {
                 return Ok(removed);
             }

@@ -1,15 +1,61 @@
-//! Executions, invocations, steps and logs as rows.
+//! Executions, invocations and steps as rows.
 
 use super::SqliteStore;
-use super::cursor;
 use super::sql::{Arg, Columns, Sql, corrupt};
+use super::vault::{Opened, Place, Sealer, Vault};
+use super::{cursor, log};
 use crate::StoreError;
-use crate::journal::{
-    Ending, Execution, Invocation, JournalStore, LogLevel, LogLine, Step, StepAnswer,
-};
+use crate::journal::{Ending, Execution, Invocation, JournalStore, LogLine, Step, StepAnswer};
 use crate::task::Page;
-use mandate_types::{ExecutionId, InvocationId, MicroUsd, PluginName, Subject, TaskId, TenantId};
+use mandate_types::{
+    Digest, ExecutionId, InvocationId, MicroUsd, PluginName, Subject, TaskId, TenantId,
+};
+use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
+
+const INPUT: &str = "invocations.input";
+const SEED: &str = "invocations.seed";
+const RESULT: &str = "invocations.result";
+const ERROR: &str = "invocations.error";
+const ARGUMENTS: &str = "steps.arguments";
+const ANSWER: &str = "steps.answer";
+
+/// A column that finds what is kept apart of `$column`, for [`Vault::read`].
+macro_rules! apart {
+    ($table:literal, $column:literal) => {
+        concat!(
+            ", CASE substr(",
+            $table,
+            ".",
+            $column,
+            ", 1, 1) WHEN x'02' THEN (SELECT c.bytes FROM contents c \
+             WHERE c.tenant = ",
+            $table,
+            ".tenant AND c.digest = substr(",
+            $table,
+            ".",
+            $column,
+            ", 30, 32)) \
+             END AS ",
+            $column,
+            "_apart"
+        )
+    };
+}
+
+const INVOCATIONS: &str = concat!(
+    "SELECT invocations.*",
+    apart!("invocations", "input"),
+    apart!("invocations", "result"),
+    " FROM invocations",
+);
+
+const STEPS: &str = concat!(
+    "SELECT steps.*",
+    apart!("steps", "arguments"),
+    apart!("steps", "answer"),
+    " FROM steps",
+);
 
 pub(super) const EXECUTION_COLUMNS: &str =
     "id, task, attempt, root, tenant, principal, lease_epoch, started_at";
@@ -44,8 +90,17 @@ pub(super) const INVOCATION_COLUMNS: &str = "id, execution, task, parent, parent
     contract, settings, function, input, tenant, principal, subject, grant_generation, limits, seed, status, result, error, started_at, \
     ended_at, steps, peak_memory_bytes, cost_micro_usd";
 
-pub(super) fn invocation_row(invocation: &Invocation) -> Vec<Arg> {
-    vec![
+pub(super) fn invocation_row(
+    invocation: &Invocation,
+    sealer: &mut Sealer,
+) -> Result<Vec<Arg>, StoreError> {
+    let tenant = &invocation.tenant;
+    let place = |column| Place::of_invocation(column, &invocation.id);
+    let input = sealer.json(tenant, &place(INPUT), &invocation.input)?;
+    let seed = sealer.bytes(tenant, &place(SEED), &invocation.seed)?;
+    let result = sealer.opt_json(tenant, &place(RESULT), invocation.result.as_ref())?;
+    let error = sealer.failure(tenant, &place(ERROR), invocation.error.as_ref())?;
+    Ok(vec![
         Arg::text(&invocation.id),
         Arg::text(&invocation.execution),
         Arg::opt_text(invocation.task.as_ref()),
@@ -58,27 +113,37 @@ pub(super) fn invocation_row(invocation: &Invocation) -> Vec<Arg> {
         Arg::opt_text(invocation.contract.as_ref()),
         Arg::opt(invocation.settings.as_ref(), Arg::json),
         Arg::text(&invocation.function),
-        Arg::json(&invocation.input),
+        input,
         Arg::text(&invocation.tenant),
         Arg::text(&invocation.principal),
         Arg::opt_text(invocation.subject.as_ref()),
         Arg::count(invocation.grant_generation),
         Arg::json(&invocation.limits),
-        Arg::Blob(invocation.seed.as_slice().into()),
+        seed,
         Arg::text(invocation.status.as_str()),
-        Arg::opt(invocation.result.as_ref(), Arg::json),
-        Arg::opt(invocation.error.as_ref(), Arg::json),
+        result,
+        error,
         invocation.started_at.into(),
         Arg::opt(invocation.ended_at, Arg::from),
         Arg::count(invocation.steps),
         Arg::count(invocation.peak_memory_bytes),
         invocation.cost_micro_usd.into(),
-    ]
+    ])
 }
 
-fn read_invocation(row: &SqliteRow) -> Result<Invocation, StoreError> {
+fn read_invocation(row: &SqliteRow, vault: &Vault) -> Result<Invocation, StoreError> {
+    let (id, tenant) = (row.get_id("id")?, row.get_id("tenant")?);
+    let opened = |column| vault.read(row, &tenant, &Place::of_invocation(column, &id));
+    let mut erased = false;
+    let input = opened(INPUT)?.json(INPUT, &mut erased)?;
+    let result = opened(RESULT)?.json(RESULT, &mut erased)?;
+    let error = opened(ERROR)?.json(ERROR, &mut erased)?;
+    let seed = match opened(SEED)? {
+        Opened::Value(seed, _) => seed.into_owned(),
+        Opened::Nothing | Opened::Erased => Vec::new(),
+    };
     Ok(Invocation {
-        id: row.get_id("id")?,
+        id,
         execution: row.get_id("execution")?,
         task: row.get_opt_id("task")?,
         parent: row.get_opt_id("parent")?,
@@ -93,22 +158,22 @@ fn read_invocation(row: &SqliteRow) -> Result<Invocation, StoreError> {
         contract: row.get_opt_text("contract")?,
         settings: row.get_opt_json("settings")?,
         function: row.get_text("function")?,
-        input: row.get_value("input")?,
-        tenant: row.get_id("tenant")?,
+        input: input.unwrap_or_default(),
+        tenant,
         principal: row.get_id("principal")?,
         subject: row.get_opt_id("subject")?,
         grant_generation: row.get_count("grant_generation")?,
         limits: row.get_json("limits")?,
-        seed: row.get_blob("seed")?,
+        seed,
         status: row.get_id("status")?,
-        result: row.get_opt_json("result")?,
-        error: row.get_opt_json("error")?,
+        result,
+        error,
         started_at: row.get_time("started_at")?,
         ended_at: row.get_opt_time("ended_at")?,
         steps: row.get_count("steps")?,
         peak_memory_bytes: row.get_count("peak_memory_bytes")?,
         cost_micro_usd: MicroUsd(row.get_int("cost_micro_usd")?),
-        erased: false,
+        erased,
     })
 }
 
@@ -116,18 +181,24 @@ fn read_invocation(row: &SqliteRow) -> Result<Invocation, StoreError> {
 pub(super) const END_INVOCATION: &str = "UPDATE invocations SET status = ?, result = ?, error = ?, ended_at = ?, \
     steps = ?, peak_memory_bytes = ?, cost_micro_usd = ? WHERE id = ? AND tenant = ?";
 
-pub(super) fn ending_row(id: &InvocationId, ending: &Ending) -> Vec<Arg> {
-    vec![
+pub(super) fn ending_row(
+    id: &InvocationId,
+    ending: &Ending,
+    sealer: &mut Sealer,
+) -> Result<Vec<Arg>, StoreError> {
+    let tenant = &ending.tenant;
+    let place = |column| Place::of_invocation(column, id);
+    Ok(vec![
         Arg::text(ending.status.as_str()),
-        Arg::opt(ending.result.as_ref(), Arg::json),
-        Arg::opt(ending.error.as_ref(), Arg::json),
+        sealer.opt_json(tenant, &place(RESULT), ending.result.as_ref())?,
+        sealer.failure(tenant, &place(ERROR), ending.error.as_ref())?,
         ending.ended_at.into(),
         Arg::count(ending.steps),
         Arg::count(ending.peak_memory_bytes),
         ending.cost_micro_usd.into(),
         Arg::text(id),
-        Arg::text(&ending.tenant),
-    ]
+        Arg::text(tenant),
+    ])
 }
 
 pub(super) const STEP_COLUMNS: &str = "tenant, invocation, sequence, idx, interface, function, arguments, \
@@ -136,27 +207,30 @@ pub(super) const STEP_COLUMNS: &str = "tenant, invocation, sequence, idx, interf
 /// The tenant must be that of the invocation, which also refuses steps of invocations that are not there.
 pub(super) const STEP_TUPLE: &str = "((SELECT tenant FROM invocations WHERE id = ? AND tenant = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-pub(super) fn step_row(step: &Step) -> Vec<Arg> {
+pub(super) fn step_row(step: &Step, sealer: &mut Sealer) -> Result<Vec<Arg>, StoreError> {
     let invocation = Arg::text(&step.invocation);
-    vec![
+    let place = |column| Place::of_step(column, &step.invocation, step.sequence, step.index);
+    let tenant = &step.tenant;
+    Ok(vec![
         invocation.clone(),
-        Arg::text(&step.tenant),
+        Arg::text(tenant),
         invocation,
         Arg::count(step.sequence),
         Arg::Int(step.index.into()),
         Arg::text(&step.interface),
         Arg::text(&step.function),
-        Arg::json(&step.arguments),
-        Arg::text(&step.arguments_digest),
+        sealer.json(tenant, &place(ARGUMENTS), &step.arguments)?,
+        // It would say what arguments were that can be guessed; reading computes it.
+        Arg::text(""),
         Arg::text(step.effects.as_str()),
         Arg::text(step.state.as_str()),
-        Arg::opt(step.answer.as_ref(), Arg::json),
+        sealer.opt_json(tenant, &place(ANSWER), step.answer.as_ref())?,
         Arg::bool(step.refused),
         Arg::opt_text(step.child.as_ref()),
         step.cost_micro_usd.into(),
         step.at.into(),
         Arg::opt(step.answered_at, Arg::from),
-    ]
+    ])
 }
 
 /// Takes [`answer_row`].
@@ -164,9 +238,10 @@ pub(super) const ANSWER_STEP: &str = "UPDATE steps SET state = 'answered', answe
     cost_micro_usd = ?, answered_at = ? WHERE invocation = ? AND sequence = ? AND idx = ? AND tenant = ? \
     AND state = 'intended'";
 
-pub(super) fn answer_row(answer: &StepAnswer) -> Vec<Arg> {
-    vec![
-        Arg::json(&answer.answer),
+pub(super) fn answer_row(answer: &StepAnswer, sealer: &mut Sealer) -> Result<Vec<Arg>, StoreError> {
+    let place = Place::of_step(ANSWER, &answer.invocation, answer.sequence, answer.index);
+    Ok(vec![
+        sealer.json(&answer.tenant, &place, &answer.answer)?,
         Arg::bool(answer.refused),
         answer.cost_micro_usd.into(),
         answer.answered_at.into(),
@@ -174,81 +249,42 @@ pub(super) fn answer_row(answer: &StepAnswer) -> Vec<Arg> {
         Arg::count(answer.sequence),
         Arg::Int(answer.index.into()),
         Arg::text(&answer.tenant),
-    ]
+    ])
 }
 
-fn read_step(row: &SqliteRow) -> Result<Step, StoreError> {
+fn read_step(row: &SqliteRow, vault: &Vault) -> Result<Step, StoreError> {
+    let (invocation, tenant) = (row.get_id("invocation")?, row.get_id("tenant")?);
+    let (sequence, index) = (row.get_count("sequence")?, row.get_small("idx")?);
+    let place = |column| Place::of_step(column, &invocation, sequence, index);
+    let mut erased = false;
+    let asked = vault.read(row, &tenant, &place(ARGUMENTS))?;
+    let arguments: Option<Value> = asked.json(ARGUMENTS, &mut erased)?;
+    let arguments_digest = match &asked {
+        Opened::Value(text, true) => Digest::of(text),
+        Opened::Value(_, false) => row.get_id("arguments_digest")?,
+        Opened::Nothing | Opened::Erased => Digest::of(&[]),
+    };
+    let answered = vault.read(row, &tenant, &place(ANSWER))?;
+    let answer = answered.json(ANSWER, &mut erased)?;
     Ok(Step {
-        invocation: row.get_id("invocation")?,
-        sequence: row.get_count("sequence")?,
-        index: row.get_small("idx")?,
-        tenant: row.get_id("tenant")?,
+        invocation,
+        sequence,
+        index,
+        tenant,
         interface: row.get_text("interface")?,
         function: row.get_text("function")?,
-        arguments: row.get_value("arguments")?,
-        arguments_digest: row.get_id("arguments_digest")?,
+        arguments: arguments.unwrap_or_default(),
+        arguments_digest,
         effects: row.get_id("effects")?,
         state: row.get_id("state")?,
-        answer: row.get_opt_json("answer")?,
+        answer,
         refused: row.get_bool("refused")?,
         child: row.get_opt_id("child")?,
         cost_micro_usd: MicroUsd(row.get_int("cost_micro_usd")?),
         at: row.get_time("at")?,
         answered_at: row.get_opt_time("answered_at")?,
-        erased: false,
+        erased,
     })
-}
-
-pub(super) const LOG_COLUMNS: &str =
-    "at, level, message, plugin, invocation, task, subject, tenant";
-
-const fn level(level: LogLevel) -> &'static str {
-    match level {
-        LogLevel::Debug => "debug",
-        LogLevel::Info => "info",
-        LogLevel::Warn => "warn",
-        LogLevel::Error => "error",
-    }
-}
-
-fn read_level(text: &str) -> Result<LogLevel, StoreError> {
-    [
-        LogLevel::Debug,
-        LogLevel::Info,
-        LogLevel::Warn,
-        LogLevel::Error,
-    ]
-    .into_iter()
-    .find(|known| level(*known) == text)
-    .ok_or_else(|| corrupt("level", text))
-}
-
-pub(super) fn log_row(line: &LogLine) -> Vec<Arg> {
-    vec![
-        line.at.into(),
-        Arg::text(level(line.level)),
-        Arg::text(&line.message),
-        Arg::text(&line.plugin),
-        Arg::text(&line.invocation),
-        Arg::opt_text(line.task.as_ref()),
-        Arg::opt_text(line.subject.as_ref()),
-        Arg::text(&line.tenant),
-    ]
-}
-
-/// With the number that orders lines of the same time.
-fn read_log(row: &SqliteRow) -> Result<(i64, LogLine), StoreError> {
-    let line = LogLine {
-        at: row.get_time("at")?,
-        level: read_level(&row.get_text("level")?)?,
-        message: row.get_text("message")?,
-        plugin: row.get_id("plugin")?,
-        invocation: row.get_id("invocation")?,
-        task: row.get_opt_id("task")?,
-        subject: row.get_opt_id("subject")?,
-        tenant: row.get_id("tenant")?,
-    };
-    Ok((row.get_int("number")?, line))
 }
 
 #[async_trait::async_trait]
@@ -275,39 +311,40 @@ impl JournalStore for SqliteStore {
     }
 
     async fn invocation(&self, id: &InvocationId) -> Result<Option<Invocation>, StoreError> {
-        let sql = Sql::with(
-            "SELECT * FROM invocations WHERE id = ?",
-            vec![Arg::text(id)],
-        );
-        sql.optional(&self.readers)
-            .await?
-            .as_ref()
-            .map(read_invocation)
-            .transpose()
+        let sql = Sql::with(&format!("{INVOCATIONS} WHERE id = ?"), vec![Arg::text(id)]);
+        let Some(row) = sql.optional(&self.readers).await? else {
+            return Ok(None);
+        };
+        let invocation = read_invocation(&row, &self.vault)?;
+        if invocation.erased {
+            return Err(StoreError::Erased(invocation.tenant));
+        }
+        Ok(Some(invocation))
     }
 
     async fn invocations(&self, execution: &ExecutionId) -> Result<Vec<Invocation>, StoreError> {
         let sql = Sql::with(
-            "SELECT * FROM invocations WHERE execution = ? ORDER BY started_at, depth, rowid",
+            &format!("{INVOCATIONS} WHERE execution = ? ORDER BY started_at, depth, rowid"),
             vec![Arg::text(execution)],
         );
         sql.all(&self.readers)
             .await?
             .iter()
-            .map(read_invocation)
+            .map(|row| read_invocation(row, &self.vault))
             .collect()
     }
 
     async fn steps(&self, invocation: &InvocationId) -> Result<Vec<Step>, StoreError> {
         let sql = Sql::with(
-            "SELECT * FROM steps WHERE invocation = ? ORDER BY sequence, idx",
+            &format!("{STEPS} WHERE invocation = ? ORDER BY sequence, idx"),
             vec![Arg::text(invocation)],
         );
-        sql.all(&self.readers)
-            .await?
-            .iter()
-            .map(read_step)
-            .collect()
+        let rows = sql.all(&self.readers).await?;
+        let whole = |row| match read_step(row, &self.vault)? {
+            step if step.erased => Err(StoreError::Erased(step.tenant)),
+            step => Ok(step),
+        };
+        rows.iter().map(whole).collect()
     }
 
     async fn execution_steps(
@@ -318,8 +355,9 @@ impl JournalStore for SqliteStore {
     ) -> Result<Page<Step>, StoreError> {
         let listing = format!("steps {execution}");
         let mut sql = Sql::with(
-            "SELECT steps.* FROM invocations JOIN steps ON steps.invocation = invocations.id \
-             WHERE invocations.execution = ?",
+            &format!(
+                "{STEPS} JOIN invocations ON steps.invocation = invocations.id WHERE invocations.execution = ?"
+            ),
             vec![Arg::text(execution)],
         );
         if let Some(text) = cursor {
@@ -335,17 +373,22 @@ impl JournalStore for SqliteStore {
         sql.push(" ORDER BY steps.at, steps.invocation, steps.sequence, steps.idx LIMIT ")
             .bind(Arg::Int(i64::from(super::page_size(limit)) + 1));
         let rows = sql.all(&self.readers).await?;
-        super::page(&rows, limit, read_step, |step| {
-            cursor::encode(
-                &listing,
-                &[
-                    step.at.into(),
-                    Arg::text(&step.invocation),
-                    Arg::count(step.sequence),
-                    Arg::Int(step.index.into()),
-                ],
-            )
-        })
+        super::page(
+            &rows,
+            limit,
+            |row| read_step(row, &self.vault),
+            |step| {
+                cursor::encode(
+                    &listing,
+                    &[
+                        step.at.into(),
+                        Arg::text(&step.invocation),
+                        Arg::count(step.sequence),
+                        Arg::Int(step.index.into()),
+                    ],
+                )
+            },
+        )
     }
 
     async fn logs(
@@ -357,34 +400,12 @@ impl JournalStore for SqliteStore {
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Page<LogLine>, StoreError> {
-        let mut sql = Sql::new("SELECT * FROM logs WHERE 1");
-        if let Some(tenants) = tenants {
-            sql.push(" AND tenant IN ")
-                .list(tenants.iter().map(Arg::text));
-        }
-        if let Some(plugin) = plugin {
-            sql.clause(" AND plugin = ?", Arg::text(plugin));
-        }
-        if let Some(task) = task {
-            sql.clause(" AND task = ?", Arg::text(task));
-        }
-        if let Some(subject) = subject {
-            sql.clause(" AND subject = ?", Arg::text(subject));
-        }
-        if let Some(text) = cursor {
-            let [at, number] = cursor::decode("logs", text)?;
-            sql.clause(" AND (at, number) < (?", at)
-                .clause(", ?)", number);
-        }
-        sql.push(" ORDER BY at DESC, number DESC LIMIT ")
-            .bind(Arg::Int(i64::from(super::page_size(limit)) + 1));
-        let rows = sql.all(&self.readers).await?;
-        let page = super::page(&rows, limit, read_log, |(number, line)| {
-            cursor::encode("logs", &[line.at.into(), Arg::Int(*number)])
-        })?;
-        Ok(Page {
-            items: page.items.into_iter().map(|(_, line)| line).collect(),
-            cursor: page.cursor,
-        })
+        let of = log::Of {
+            tenants,
+            plugin,
+            task,
+            subject,
+        };
+        log::list(&self.readers, of, limit, cursor).await
     }
 }

@@ -12,6 +12,7 @@ mod delivery;
 mod event;
 mod journal;
 mod ledger;
+mod log;
 mod notification;
 mod op;
 mod open;
@@ -22,6 +23,7 @@ mod sql;
 mod sweep;
 mod task;
 mod telemetry;
+mod vault;
 mod waits;
 mod writer;
 
@@ -42,6 +44,7 @@ pub struct SqliteStore {
     jobs: mpsc::Sender<writer::Job>,
     events: broadcast::Sender<Arc<Event>>,
     acts: watch::Receiver<u64>,
+    vault: Arc<vault::Vault>,
 }
 
 impl Store for SqliteStore {}

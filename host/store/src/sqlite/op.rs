@@ -3,8 +3,10 @@
 
 use super::ledger::Reservation;
 use super::sql::Arg;
+use super::vault::Sealer;
 use super::{
-    audit, collection, decision, delivery, event, journal, notification, plugin, principal, task,
+    audit, collection, decision, delivery, event, journal, log, notification, plugin, principal,
+    task,
 };
 use crate::commit::Write;
 use crate::decision::{Wait, WaitKey};
@@ -96,6 +98,10 @@ pub(super) enum Op {
         row: Row,
     },
     Log(Row),
+    /// A large value of a journal.
+    Content(Row),
+    PutKey(Row),
+    EraseJournals(Row),
     Record {
         write: RecordWrite,
         row: Row,
@@ -148,7 +154,7 @@ pub(super) struct StepKey {
 ///
 /// # Errors
 /// [`CommitError`] for what is wrong already without the database.
-pub(super) fn prepare(writes: Vec<Write>) -> Result<Vec<Op>, CommitError> {
+pub(super) fn prepare(writes: Vec<Write>, sealer: &mut Sealer) -> Result<Vec<Op>, CommitError> {
     let mut ops = Vec::with_capacity(writes.len() + 1);
     for write in writes {
         match write {
@@ -166,12 +172,14 @@ pub(super) fn prepare(writes: Vec<Write>) -> Result<Vec<Op>, CommitError> {
             }
             _ => {}
         }
-        ops.push(one(write)?);
+        let op = one(write, sealer)?;
+        ops.extend(sealer.contents().map(Op::Content));
+        ops.push(op);
     }
     Ok(ops)
 }
 
-fn one(write: Write) -> Result<Op, CommitError> {
+fn one(write: Write, sealer: &mut Sealer) -> Result<Op, CommitError> {
     Ok(match write {
         Write::CreateTask(task) => Op::CreateTask {
             row: task::row(&task),
@@ -233,16 +241,16 @@ fn one(write: Write) -> Result<Op, CommitError> {
         },
         Write::TakeExecution { id, epoch } => Op::TakeExecution { id, epoch },
         Write::StartInvocation(invocation) => Op::StartInvocation {
-            row: journal::invocation_row(&invocation),
+            row: journal::invocation_row(&invocation, sealer)?,
             id: invocation.id,
             execution: invocation.execution,
         },
         Write::EndInvocation { id, ending } => Op::EndInvocation {
-            row: journal::ending_row(&id, &ending),
+            row: journal::ending_row(&id, &ending, sealer)?,
             id,
         },
         Write::Step(step) => Op::Step {
-            row: journal::step_row(&step),
+            row: journal::step_row(&step, sealer)?,
             key: StepKey {
                 invocation: step.invocation,
                 sequence: step.sequence,
@@ -250,14 +258,17 @@ fn one(write: Write) -> Result<Op, CommitError> {
             },
         },
         Write::AnswerStep(answer) => Op::AnswerStep {
-            row: journal::answer_row(&answer),
+            row: journal::answer_row(&answer, sealer)?,
             key: StepKey {
                 invocation: answer.invocation,
                 sequence: answer.sequence,
                 index: answer.index,
             },
         },
-        Write::Log(line) => Op::Log(journal::log_row(&line)),
+        Write::EraseJournals { tenant, at } => {
+            Op::EraseJournals(vec![at.into(), Arg::text(&tenant)])
+        }
+        Write::Log(line) => Op::Log(log::row(&line)),
         Write::Record(write) => {
             let row = match &*write {
                 RecordWrite::Create(record) => collection::row(record),

@@ -3,6 +3,7 @@
 use super::SqliteStore;
 use super::cache::TaskCache;
 use super::sql::store_error;
+use super::vault::{self, Vault};
 use super::writer::Writer;
 use crate::StoreError;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -45,6 +46,11 @@ const MIGRATIONS: &[Numbered] = &[
         5,
         "audit",
         include_str!("../../../../migrations/sqlite/0005_audit.sql"),
+    ),
+    (
+        6,
+        "vault",
+        include_str!("../../../../migrations/sqlite/0006_vault.sql"),
     ),
     (
         7,
@@ -98,6 +104,9 @@ impl SqliteStore {
         let mut conn = connect(&options, &data_dir.join("reserve")).await?;
         migrate(&mut conn, &file, MIGRATIONS).await?;
         let known = Writer::load(&mut conn).await?;
+        let keys = super::sql::rows(&mut conn, vault::LIST, &[]).await;
+        let keys = vault::listed(&keys.map_err(store_error)?)?;
+        let vault = Arc::new(Vault::open(data_dir.join("keys"), keys));
         let readers = reading(&file, STATEMENTS);
         let tasks = Arc::new(TaskCache::new());
         let (jobs, waiting) = mpsc::channel(QUEUE);
@@ -120,6 +129,7 @@ impl SqliteStore {
             jobs,
             events,
             acts,
+            vault,
         })
     }
 }

@@ -3,8 +3,8 @@
 use crate::StoreError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{Arguments as _, AssertSqlSafe, Row as _};
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::{Arguments as _, AssertSqlSafe, Decode, Row as _, TypeInfo as _, ValueRef as _};
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -248,6 +248,8 @@ pub(super) trait Columns {
     fn get_opt_int(&self, name: &str) -> Result<Option<i64>, StoreError>;
     fn get_opt_real(&self, name: &str) -> Result<Option<f64>, StoreError>;
     fn get_blob(&self, name: &str) -> Result<Vec<u8>, StoreError>;
+    /// A column that may hold text or bytes: whether it is text, and what it holds.
+    fn get_raw(&self, name: &str) -> Result<Option<(bool, &[u8])>, StoreError>;
 
     fn get_count(&self, name: &str) -> Result<u64, StoreError> {
         u64::try_from(self.get_int(name)?).map_err(|e| corrupt(name, e))
@@ -315,6 +317,15 @@ impl Columns for SqliteRow {
     }
     fn get_blob(&self, name: &str) -> Result<Vec<u8>, StoreError> {
         self.try_get(name).map_err(|e| corrupt(name, e))
+    }
+    fn get_raw(&self, name: &str) -> Result<Option<(bool, &[u8])>, StoreError> {
+        let value = self.try_get_raw(name).map_err(|e| corrupt(name, e))?;
+        if value.is_null() {
+            return Ok(None);
+        }
+        let text = value.type_info().name() == "TEXT";
+        let bytes = <&[u8] as Decode<Sqlite>>::decode(value).map_err(|e| corrupt(name, e))?;
+        Ok(Some((text, bytes)))
     }
 }
 

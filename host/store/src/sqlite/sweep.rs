@@ -12,10 +12,9 @@ const KEYS_FOR: Duration = Duration::from_hours(24);
 const DELIVERIES_FOR: Duration = Duration::from_hours(24);
 /// How long log lines are kept.
 const LOGS_FOR: Duration = Duration::from_hours(7 * 24);
-/// How long the journals of tools that clients called themselves are kept; those of tasks are
-/// kept as long as the task.
+/// How long the journals of tools that clients called themselves are kept.
 const CALLS_FOR: Duration = Duration::from_hours(24);
-/// Such calls of one portion.
+/// Executions of one portion.
 const CALLS: usize = 500;
 /// Tasks of one portion.
 const TASKS: usize = 50;
@@ -25,6 +24,26 @@ const ROWS: u64 = 5_000;
 const DELIVERIES: u64 = 2_000;
 /// Log lines of one portion.
 const LINES: u64 = 2_000;
+
+const STEPS_OF: &str = "DELETE FROM steps WHERE rowid IN \
+    (SELECT s.rowid FROM invocations i JOIN steps s ON s.invocation = i.id WHERE i.execution = ? LIMIT ?)";
+const EXECUTION: &str = "DELETE FROM executions WHERE id = ?";
+
+/// Removes a portion of the journals of tasks that ended before `before`: how many executions went, and whether there
+/// may be more.
+pub(super) async fn journals(
+    conn: &mut SqliteConnection,
+    before: Timestamp,
+) -> Result<(u64, bool), sqlx::Error> {
+    const OLD: &str = "SELECT e.id FROM executions e JOIN tasks t ON t.id = e.task \
+        WHERE e.task IS NOT NULL AND e.started_at < ?1 AND t.status IN ('succeeded', 'failed', 'cancelled') \
+        AND coalesce(t.completed_at, t.updated_at) < ?1 ORDER BY e.started_at LIMIT ?2";
+    sql::run(conn, "BEGIN IMMEDIATE", &[]).await?;
+    let old = (OLD, before.into(), CALLS);
+    let gone = with_rows_below(conn, old, &[STEPS_OF], EXECUTION, &mut { ROWS }).await?;
+    sql::run(conn, "COMMIT", &[]).await?;
+    Ok(gone)
+}
 
 /// Removes a portion: how many tasks went, and whether there may be more to remove.
 pub(super) async fn portion(
@@ -46,19 +65,14 @@ pub(super) async fn portion(
         (SELECT number FROM logs WHERE at < ? ORDER BY at LIMIT ?)";
     const OLD_CALLS: &str = "SELECT id FROM executions WHERE task IS NULL AND started_at < ? \
         ORDER BY started_at LIMIT ?";
-    const STEPS_OF_CALL: &str = "DELETE FROM steps WHERE rowid IN \
-        (SELECT s.rowid FROM invocations i JOIN steps s ON s.invocation = i.id \
-         WHERE i.execution = ? LIMIT ?)";
-    const CALL: &str = "DELETE FROM executions WHERE id = ?";
     sql::run(conn, "BEGIN IMMEDIATE", &[]).await?;
     let mut rows = ROWS;
     let (expired, calls_for) = (now.into(), now.minus(CALLS_FOR).into());
     let below = [STEPS_OF_TASK, LOGS_OF_TASK];
     let (tasks, more_tasks) =
         with_rows_below(conn, (EXPIRED, expired, TASKS), &below, TASK, &mut rows).await?;
-    let below = [STEPS_OF_CALL];
-    let (_, more_calls) =
-        with_rows_below(conn, (OLD_CALLS, calls_for, CALLS), &below, CALL, &mut rows).await?;
+    let calls = (OLD_CALLS, calls_for, CALLS);
+    let (_, more_calls) = with_rows_below(conn, calls, &[STEPS_OF], EXECUTION, &mut rows).await?;
     sql::run(conn, OLD_KEYS, &[now.minus(KEYS_FOR).into()]).await?;
     let old = [now.minus(DELIVERIES_FOR).into(), Arg::count(DELIVERIES)];
     let deliveries = sql::run(conn, OLD_DELIVERIES, &old).await?;

@@ -34,6 +34,11 @@ pub(super) enum Job {
     Check(oneshot::Sender<Result<(), StoreError>>),
     /// Removes a portion of what is past its time: how many tasks, and whether there may be more.
     Sweep(Timestamp, oneshot::Sender<Result<(u64, bool), StoreError>>),
+    /// Removes a portion of the journals of tasks that ended before: how many executions, and whether there may be more.
+    ForgetJournals {
+        before: Timestamp,
+        reply: oneshot::Sender<Result<(u64, bool), StoreError>>,
+    },
     /// Removes a portion of the oldest events: how many.
     Forget {
         before: Timestamp,
@@ -132,6 +137,13 @@ impl Writer {
                     // A caller that no longer listens needs no answer.
                     Job::Check(reply) => drop(reply.send(self.check().await)),
                     Job::Sweep(now, reply) => drop(reply.send(self.sweep(now).await)),
+                    Job::ForgetJournals { before, reply } => {
+                        let gone = super::sweep::journals(&mut self.conn, before).await;
+                        if gone.is_err() {
+                            self.undo().await;
+                        }
+                        drop(reply.send(gone.map_err(sql::store_error)));
+                    }
                     Job::Forget {
                         before,
                         up_to,

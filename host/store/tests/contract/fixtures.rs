@@ -25,11 +25,6 @@ impl Home {
         open_embedded(self.dir.path()).await
     }
 
-    /// Where its files are.
-    pub fn path(&self) -> &std::path::Path {
-        self.dir.path()
-    }
-
     /// Does to the database what only somebody does who has the machine.
     pub async fn by_hand(&self, statement: &'static str) {
         use sqlx::{ConnectOptions as _, Connection as _};
@@ -38,6 +33,11 @@ impl Home {
         let mut conn = options.connect().await.unwrap();
         sqlx::query(statement).execute(&mut conn).await.unwrap();
         conn.close().await.unwrap();
+    }
+
+    /// Where its files are.
+    pub fn path(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     /// The modes of its files.

@@ -339,3 +339,27 @@ pub async fn calls_without_a_task_are_kept_for_a_day(home: &Home) {
     assert!(store.execution(&kept.id).await.unwrap().is_some());
     assert!(store.task(&of_task.id).await.unwrap().is_some());
 }
+
+pub async fn journals_of_finished_tasks_go_by_age(home: &Home) {
+    let store = home.open().await;
+    let (done, gone, root) = running(&*store).await;
+    let (_, unfinished, _) = running(&*store).await;
+    let (late, kept, _) = running(&*store).await;
+    let ended = |task: &Task, micros| {
+        let mut end = to(TaskStatus::Succeeded);
+        end.completed_at = Some(Some(at(micros)));
+        change(&task.id, TaskStatus::ALL, end)
+    };
+    let mut writes = vec![ended(&done, 10), ended(&late, 20)];
+    // More than one portion.
+    writes.extend((1..=6_000).map(|n| write(&step(&root.id, n, 0))));
+    store.commit(None, writes).await.unwrap();
+    assert_eq!(store.forget_journals(at(10)).await.unwrap(), 0);
+    assert_eq!(store.forget_journals(at(20)).await.unwrap(), 1);
+    assert_eq!(store.execution(&gone.id).await.unwrap(), None);
+    assert_eq!(store.steps(&root.id).await.unwrap(), []);
+    assert!(store.task(&done.id).await.unwrap().is_some());
+    for execution in [unfinished, kept] {
+        assert!(store.execution(&execution.id).await.unwrap().is_some());
+    }
+}

@@ -18,6 +18,7 @@ mod others;
 mod queries;
 mod records;
 mod tasks;
+mod vault;
 
 macro_rules! contract {
     ($($module:ident :: $case:ident),* $(,)?) => {
@@ -47,6 +48,7 @@ contract! {
     tasks::a_short_lived_task_takes_all_invocations_with_it,
     durability::others_on_the_machine_cannot_read_it,
     journal::calls_without_a_task_are_kept_for_a_day,
+    journal::journals_of_finished_tasks_go_by_age,
     journal::a_journal_reads_back_in_order,
     journal::a_step_is_written_once_and_answered_once,
     journal::steps_need_their_invocation,
@@ -79,6 +81,15 @@ contract! {
     audit::acts_are_found_by_who_what_when_and_for_whom,
     audit::hashes_are_kept_beside_what_they_are_of,
     audit::a_changed_act_is_told_by_its_number,
+    vault::nothing_of_a_journal_can_be_read_on_disk,
+    vault::a_value_is_read_only_where_it_was_written,
+    vault::a_key_that_is_not_there_is_named_and_concerns_one_tenant,
+    vault::erased_journals_cannot_be_read,
+    vault::a_key_that_was_to_be_destroyed_is_not_used_again,
+    vault::rows_from_before_read_back,
+    vault::a_large_value_is_kept_once_per_tenant_and_goes_with_its_last_row,
+    vault::an_end_that_comes_twice_lets_go_of_the_first,
+    vault::a_step_for_another_tenant_is_refused,
     durability::everything_is_there_after_reopening,
     durability::a_second_host_is_told_who_is_there,
     durability::a_full_disk_refuses_and_loses_nothing,
