@@ -1,10 +1,12 @@
-//! The flow: triage, then the cause, then one harmless step after the other, each verified. Critical incidents go to
-//! a human first and nothing is done to them without one; whatever cannot go on goes to a human too.
+//! The flow: triage, then the cause, then one step after the other, each allowed by policy or a human, and verified.
+//! Critical incidents go to a human first and nothing is done to them without one; whatever cannot go on goes to a
+//! human too.
 
 mod remedy;
 
 use crate::desk::{self, Stop};
 use crate::ending::{escalate, learn, resolve};
+use crate::lead::{self, Lead};
 use crate::verify::{self, Question};
 use crate::{Output, Settings, crew, tell};
 use incident_asking::incident::{now, symptom};
@@ -14,6 +16,7 @@ use incident_contract::incident::{
 };
 use incident_contract::{FaultKind, Time};
 use mandate_sdk::prelude::*;
+use std::cell::{Cell, RefCell};
 
 const SECOND: u64 = 1_000_000;
 
@@ -35,6 +38,9 @@ pub struct Flow<'h> {
     id: String,
     settings: Settings,
     begin: u64,
+    /// For how long others had the word: a human who decides takes the time that he needs.
+    waited: Cell<u64>,
+    lead: RefCell<Option<Record<Lead>>>,
 }
 
 /// What was found out so far, for the report.
@@ -62,6 +68,21 @@ impl<'h> Flow<'h> {
             id: id.to_owned(),
             settings,
             begin,
+            waited: Cell::new(0),
+            lead: RefCell::new(None),
+        }
+    }
+
+    /// The same as who holds this lead.
+    pub fn leading(self, lead: Record<Lead>) -> Self {
+        self.lead.replace(Some(lead));
+        self
+    }
+
+    /// Gives the lead up.
+    pub fn leave(&self) {
+        if let Some(lead) = self.lead.take() {
+            lead::leave(self.host, lead);
         }
     }
 
@@ -276,6 +297,7 @@ impl<'h> Flow<'h> {
     fn deadline(&self) -> u64 {
         self.begin
             .saturating_add(self.settings.most_seconds.saturating_mul(SECOND))
+            .saturating_add(self.waited.get())
     }
 }
 

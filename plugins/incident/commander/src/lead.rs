@@ -40,17 +40,10 @@ pub enum Taken {
 pub fn take(host: &Host, incident: &str, task: &str, seconds: u64) -> Result<Taken, Error> {
     let leads = host.records::<Lead>(COLLECTION);
     let since = now(host);
-    let until = incident_contract::time(
-        micros(since).saturating_add(
-            seconds
-                .saturating_add(GRACE_SECONDS)
-                .saturating_mul(1_000_000),
-        ),
-    );
     let lead = Lead {
         task: task.to_owned(),
         since,
-        until,
+        until: until(since, seconds),
         ended: false,
         attempts: 1,
     };
@@ -76,6 +69,23 @@ pub fn take(host: &Host, incident: &str, task: &str, seconds: u64) -> Result<Tak
         )),
         updated => updated.map(Taken::Mine),
     }
+}
+
+/// Keeps the lead until so many seconds from now. Whoever waits for a human is silent for long, and not gone.
+///
+/// # Errors
+/// [`Error::Conflict`] when another task has taken it.
+pub fn keep(host: &Host, lead: &mut Record<Lead>, seconds: u64) -> Result<(), Error> {
+    lead.body.until = until(now(host), seconds);
+    *lead = host.records::<Lead>(COLLECTION).update(lead)?;
+    Ok(())
+}
+
+fn until(since: Time, seconds: u64) -> Time {
+    let length = seconds
+        .saturating_add(GRACE_SECONDS)
+        .saturating_mul(1_000_000);
+    incident_contract::time(micros(since).saturating_add(length))
 }
 
 /// Gives the lead up. If that fails it ends by its time.

@@ -34,6 +34,7 @@ struct Settings {
     verify_after_seconds: u64,
     verify_checks: u32,
     most_seconds: u64,
+    most_wait_seconds: u64,
 }
 
 impl Default for Settings {
@@ -42,6 +43,7 @@ impl Default for Settings {
             verify_after_seconds: 15,
             verify_checks: 3,
             most_seconds: 170,
+            most_wait_seconds: 3_600,
         }
     }
 }
@@ -96,9 +98,9 @@ impl Agent for Commander {
                 return Ok(report(Output::nothing(&id, reason), 1.0));
             }
         };
-        let flow = Flow::new(host, &id, settings, begin);
+        let flow = Flow::new(host, &id, settings, begin).leading(lead);
         let ended = flow.run();
-        lead::leave(host, lead);
+        flow.leave();
         let output = ended?;
         let quality = match output.end {
             End::Resolved => 0.95,

@@ -1,6 +1,6 @@
 //! An agent that proposes what to do against the cause of an incident. Runbooks say what helps; the catalogue of
-//! actions says what it costs. One harmless step is done per task, so that whoever asked can verify; all others wait
-//! for a human.
+//! actions says what it costs. One step is done per task, the harmless ones first, so that whoever asked can verify;
+//! policy or a human decides about each before it is done.
 
 #![cfg_attr(
     test,
@@ -60,12 +60,35 @@ pub struct Tried {
 #[serde(default)]
 struct Settings {
     most_cost_micro_usd: i64,
+    hour_costs_micro_usd: HourCosts,
+}
+
+/// What an hour of an incident costs, by its severity: what ending it is expected to bring.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct HourCosts {
+    low: Option<i64>,
+    medium: Option<i64>,
+    high: Option<i64>,
+    critical: Option<i64>,
+}
+
+impl HourCosts {
+    fn of(self, severity: Severity) -> Option<i64> {
+        match severity {
+            Severity::Low => self.low,
+            Severity::Medium => self.medium,
+            Severity::High => self.high,
+            Severity::Critical => self.critical,
+        }
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             most_cost_micro_usd: HARMLESS_MICRO_USD,
+            hour_costs_micro_usd: HourCosts::default(),
         }
     }
 }
@@ -76,7 +99,7 @@ pub struct RemediationAgent;
 impl Agent for RemediationAgent {
     type Input = Input;
     type Output = Remediation;
-    const SUMMARY: &'static str = "Proposes what to do against the cause of an incident, with cost, risk and undo, and does one harmless step.";
+    const SUMMARY: &'static str = "Proposes what to do against the cause of an incident, with cost, risk and undo, and does one step, if policy or a human lets it.";
 
     fn run(task: Task<Input>, host: &Host) -> Result<Report<Remediation>, Error> {
         let settings: Settings = task.settings()?;
@@ -108,7 +131,12 @@ impl Agent for RemediationAgent {
         if let Some(why) = not_to_execute(&record.body, &task.input) {
             remediation.summary = narrative::proposal(&remediation, &found, &target, &why);
         } else {
-            act::one(host, &id, &mut remediation);
+            let case = act::Case {
+                id: &id,
+                incident: &record.body,
+                settings: &settings,
+            };
+            act::one(host, &case, &catalogue, &mut remediation);
             remediation.summary = narrative::account(&remediation, &found, &target);
         }
         narrative::word(host, &mut remediation, &target);

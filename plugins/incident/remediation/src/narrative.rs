@@ -1,6 +1,7 @@
 //! What is said about a remediation.
 
 use crate::Target;
+use crate::act::REFUSED;
 use crate::runbooks::Found;
 use crate::terms::dollars;
 use incident_asking::model::{self, DATA_RULE, Thought, unknown_name};
@@ -26,7 +27,7 @@ pub fn proposal(remediation: &Remediation, found: &Found, target: &Target, why: 
         return nothing(remediation, found, target);
     }
     format!(
-        "Proposed for `{}`: {ready} harmless steps and {waiting} that wait for a human. Nothing was done: {why}.",
+        "Proposed for `{}`: {ready} harmless steps and {waiting} that are not. Nothing was done: {why}.",
         target.component
     )
 }
@@ -37,20 +38,30 @@ pub fn account(remediation: &Remediation, found: &Found, target: &Target) -> Str
         .acted_at
         .and(remediation.steps.iter().rfind(|step| is_tried(step)));
     let waiting = count(remediation, StepStatus::Waiting);
-    match acted {
-        Some(step) => format!(
+    let refused = remediation.steps.iter().find_map(|step| {
+        let why = step.outcome.as_deref()?.strip_prefix(REFUSED)?;
+        Some((step, why))
+    });
+    match (acted, refused) {
+        (None, Some((step, why))) => format!(
+            "{} of `{}` was refused: {}",
+            step.tool,
+            target.component,
+            sentence(why, LONGEST_STEP)
+        ),
+        (Some(step), _) => format!(
             "{} of `{}`: {} Undo: {}.",
             step.tool,
             target.component,
             sentence(step.outcome.as_deref().unwrap_or("Done."), LONGEST_STEP),
             line(step.undo.as_deref().unwrap_or("not known"), LONGEST_STEP).trim_end_matches('.')
         ),
-        None if waiting > 0 => format!(
-            "No harmless step is left for `{}`; {}.",
+        (None, None) if waiting > 0 => format!(
+            "No step is left for `{}` that may be asked for; {}.",
             target.component,
             waits(remediation)
         ),
-        None => nothing(remediation, found, target),
+        (None, None) => nothing(remediation, found, target),
     }
 }
 

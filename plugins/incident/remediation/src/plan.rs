@@ -73,8 +73,17 @@ fn step(wanted: &RunbookStep, arguments: Arguments, catalogue: &Catalogue, most:
         } else {
             StepStatus::Proposed
         },
-        outcome: objection.map(|why| format!("Waits for a human: {why}.")),
+        outcome: objection.map(|why| format!("Not harmless: {why}.")),
     }
+}
+
+/// Whether `tool` is an action that this agent may ask for.
+pub fn is_action(tool: &str, catalogue: &Catalogue) -> bool {
+    let entry = catalogue
+        .as_ref()
+        .ok()
+        .and_then(|actions| actions.iter().find(|entry| entry.tool == tool));
+    unknown(tool, catalogue, entry).is_none()
 }
 
 /// Why an action cannot be judged, if it cannot.

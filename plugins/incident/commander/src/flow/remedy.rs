@@ -1,19 +1,18 @@
-//! From the cause to the end: one harmless step after the other, each verified; or nothing at all, where it ended by
-//! itself.
+//! From the cause to the end: one step after the other, each verified; or nothing at all, where it ended by itself.
 
 use super::{End, Flow, Known, are, services};
 use crate::desk::{self, Stop};
-use crate::{alerts, crew, tell};
+use crate::{alerts, crew, lead, tell};
 use incident_asking::incident::now;
 use incident_asking::text::sentence;
-use incident_contract::incident::{Cause, Incident, Severity, Step, Triage, Verdict};
+use incident_contract::incident::{Cause, Incident, Remediation, Severity, Step, Triage, Verdict};
 use mandate_sdk::prelude::*;
 
 /// Steps that are tried before a human is called, whatever the runbooks still offer.
 const MOST_ROUNDS: u32 = 6;
 
 impl Flow<'_> {
-    /// One harmless step after the other, until one helped, none is left, or the time is over. What did not help
+    /// One step after the other, until one helped, none is left, or the time is over. What did not help
     /// says something about the cause: it is searched for again before the next step.
     pub(super) fn remedy(
         &self,
@@ -24,7 +23,7 @@ impl Flow<'_> {
     ) -> Result<(End, String), Stop> {
         for round in 1..=MOST_ROUNDS {
             self.progress(0.5 + 0.05 * f64::from(round), "remediation");
-            let remediation = match crew::remediation(self.host, &self.id, true) {
+            let remediation = match self.act()? {
                 Ok(remediation) => remediation,
                 Err(why) => return self.escalate(triage, &why),
             };
@@ -65,6 +64,25 @@ impl Flow<'_> {
             triage,
             &format!("{} steps did not help.", known.steps.len()),
         )
+    }
+
+    /// Has one step done, if policy or a human lets it: nobody else leads meanwhile, and the time that this takes does
+    /// not count.
+    fn act(&self) -> Result<Result<Remediation, String>, Stop> {
+        let before = self.host.now();
+        self.keep_lead(self.settings.most_wait_seconds)?;
+        let remediation = crew::remediation(self.host, &self.id, true);
+        self.keep_lead(self.settings.most_seconds)?;
+        let waited = self.host.now().saturating_sub(before);
+        self.waited.set(self.waited.get().saturating_add(waited));
+        Ok(remediation)
+    }
+
+    fn keep_lead(&self, seconds: u64) -> Result<(), Stop> {
+        if let Some(lead) = self.lead.borrow_mut().as_mut() {
+            lead::keep(self.host, lead, seconds)?;
+        }
+        Ok(())
     }
 
     /// Searches once more, with what was measured since. An answer that finds nothing, or the same, changes nothing.

@@ -214,3 +214,47 @@ fn the_time_is_bounded() {
     assert_eq!(output.end, End::Escalated);
     assert!(output.seconds <= 91.0, "{output:?}");
 }
+
+#[test]
+fn while_a_human_decides_nobody_else_leads_and_no_time_passes() {
+    let scene = Scene::new();
+    let fake = scene.fake.clone();
+    scene.fake.agent("incident-remediation", move |_| {
+        let lead = &fake.records::<lead::Lead>("incident_leads")[0].1;
+        let host = fake.host();
+        let left = incident_contract::micros(lead.until).saturating_sub(host.now());
+        assert!(left > 3_500_000_000, "the lead ends while a human decides");
+        // He takes twenty minutes.
+        host.sleep(std::time::Duration::from_secs(1_200)).unwrap();
+        Ok((
+            json!({"runbooks": [], "steps": [step("actions.fail-over", "done")], "summary": "x",
+                "acted_at": incident_contract::time(host.now())}),
+            String::new(),
+        ))
+    });
+    let output = scene.run();
+    assert_eq!(output.end, End::Resolved, "{output:?}");
+    assert!(output.seconds > 1_200.0);
+}
+
+#[test]
+fn who_lost_the_lead_meanwhile_stops() {
+    let scene = Scene::new();
+    scene.health(&["degraded"; 9]);
+    let fake = scene.fake.clone();
+    scene.fake.agent("incident-remediation", move |_| {
+        let host = fake.host();
+        let leads = host.records::<lead::Lead>("incident_leads");
+        let mut lead = leads.get(ID)?;
+        lead.body.task = "another".into();
+        leads.update(&lead)?;
+        Ok((
+            json!({"runbooks": [], "steps": [step("actions.restart", "done")], "summary": "x",
+                "acted_at": incident_contract::time(host.now())}),
+            String::new(),
+        ))
+    });
+    let ended = scene.fake.run::<Commander>(task());
+    assert!(ended.is_err_and(|error| error.is_conflict()));
+    assert_eq!(scene.record().status, Status::Active, "the other goes on");
+}

@@ -70,11 +70,73 @@ fn asked_again_it_goes_on_with_the_next() {
         .map(|tool| json!({"tool": tool, "arguments": {"service": "db"}}))
         .into();
     let rest = all.with(json!({"incident": "INC-1", "tried": tried}));
-    assert!(all.acted().is_empty() && rest.acted_at.is_none());
-    assert!(
-        rest.summary.contains("No harmless step is left") && rest.summary.contains("$2,500.00"),
-        "{}",
-        rest.summary
+    assert_eq!(all.acted(), ["actions.fail-over"]);
+    assert_eq!(statuses(&rest)[2], ("actions.fail-over", Done));
+}
+
+#[test]
+fn each_step_is_asked_for_with_what_speaks_for_it() {
+    let scene = Scene::new();
+    let tried: Vec<Value> = ["actions.restart", "actions.scale"]
+        .map(|tool| json!({"tool": tool, "arguments": {"service": "db"}}))
+        .into();
+    let task =
+        Task::new(from_value::<Input>(json!({"incident": "INC-1", "tried": tried})).unwrap())
+            .with_settings(&json!({"hour_costs_micro_usd": {"high": 9_000_000_000_i64}}))
+            .unwrap();
+    scene.fake.run::<RemediationAgent>(task).unwrap();
+    let acts = scene.fake.acts();
+    let [(tool, arguments, reasons)] = acts.as_slice() else {
+        panic!("{acts:?}");
+    };
+    assert_eq!(tool, "actions.fail-over");
+    assert_eq!(arguments["service"], "db");
+    for part in ["INC-1", "web is slow", "It helps."] {
+        assert!(reasons.why.contains(part), "{}", reasons.why);
+    }
+    assert_eq!(
+        (reasons.cost, reasons.gain),
+        (Some(2_500_000_000), Some(9_000_000_000))
+    );
+    assert_eq!(reasons.risk, Some(mandate_sdk::invoke::Risk::Medium));
+    assert_eq!((reasons.confidence, reasons.reversible), (Some(0.8), None));
+    assert_eq!(reasons.undo.as_deref(), Some("fail back"));
+}
+
+#[test]
+fn what_is_refused_waits_and_nothing_else_is_tried() {
+    for refused in [
+        Error::Denied {
+            capability: "effects".into(),
+            reason: "nothing on Sundays".into(),
+        },
+        Error::BudgetExhausted { resets_at: None },
+    ] {
+        let scene = Scene::new();
+        scene.answers("actions.restart", Err(refused));
+        let remediation = scene.run();
+        assert_eq!(scene.acted(), ["actions.restart"]);
+        assert_eq!(statuses(&remediation)[0], ("actions.restart", Waiting));
+        assert_eq!(remediation.acted_at, None);
+        assert!(
+            remediation
+                .summary
+                .contains("actions.restart of `db` was refused"),
+            "{}",
+            remediation.summary
+        );
+    }
+    let scene = Scene::new();
+    let not_granted = Error::Denied {
+        capability: "invoke".into(),
+        reason: "not granted".into(),
+    };
+    scene.answers("actions.restart", Err(not_granted));
+    scene.run();
+    assert_eq!(
+        scene.acted(),
+        ["actions.restart", "actions.scale"],
+        "nobody judged it"
     );
 }
 
@@ -99,11 +161,12 @@ fn what_says_that_it_did_nothing_is_followed_by_the_next() {
     ] {
         let scene = Scene::new();
         scene.answers("actions.restart", Err(refused.clone()));
-        scene.answers("actions.scale", Err(refused));
+        scene.answers("actions.scale", Err(refused.clone()));
+        scene.answers("actions.fail-over", Err(refused));
         let remediation = scene.run();
-        assert_eq!((scene.acted().len(), remediation.acted_at), (2, None));
+        assert_eq!((scene.acted().len(), remediation.acted_at), (3, None));
         assert!(
-            remediation.summary.contains("No harmless step is left"),
+            remediation.summary.contains("All 3 steps"),
             "{}",
             remediation.summary
         );
