@@ -1,4 +1,5 @@
-//! What can be done to a service, and what that costs and risks. Acts on the simulated environment, and says so.
+//! What can be done to a service, and what that costs and risks. Acts on the simulated environment, and says so; but
+//! each action is declared as the real one would be, so that policy decides about it.
 
 #![cfg_attr(
     test,
