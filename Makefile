@@ -1,7 +1,7 @@
 # Thin: what happens is in scripts/ and in the binary.
 
 .DEFAULT_GOAL := help
-.PHONY: run test build bench fmt lint clean help
+.PHONY: run test build bench crash fmt lint clean help
 
 run: ## set up what is missing, build, and run a host on 127.0.0.1:7300
 	@scripts/run
@@ -11,6 +11,9 @@ test: ## set up what is missing, build, lint, and run all tests
 
 build: ## build target/release/mandate and target/plugins/
 	@scripts/build
+
+crash: ## kill the host at every named point and compare what is left; POINT=… takes one
+	@scripts/crash $(POINT)
 
 bench: ## measure against floors and print a table; NAME=… runs one
 	@scripts/bench $(NAME)

@@ -11,11 +11,13 @@
 
 pub mod audit;
 pub mod client;
+pub mod counting;
 pub mod eval;
 pub mod guest;
 pub mod host;
 pub mod load;
 pub mod plugin;
+pub mod points;
 pub mod scenario;
 pub mod ws;
 
@@ -23,7 +25,7 @@ pub mod ws;
 #[allow(missing_docs)]
 pub mod hostile;
 
-pub use client::{Answer, Client};
+pub use client::{Answer, Client, is_final};
 pub use guest::{Do, Text};
 pub use host::{Host, Options};
 pub use plugin::{Plugin, agent, tool};
