@@ -121,11 +121,6 @@ pub async fn run(point: Option<&str>) -> Run {
         .token()
         .to_owned();
     let mut host = Host::over(host.stop(), &options(point));
-    let task = host
-        .admin()
-        .submit(&json!({"kind": "all", "title": "all of it"}))
-        .await;
-    let id = task["id"].as_str().unwrap().to_owned();
     let begun = Instant::now();
     let mut died = false;
     loop {
@@ -135,7 +130,7 @@ pub async fn run(point: Option<&str>) -> Run {
             host.log()
         );
         let (admin, ann) = (host.admin(), Client::new(&host.url, Some(&token)));
-        match look(&admin, &ann, &id, &server).await {
+        match look(&admin, &ann, &server).await {
             Ok(Some(task)) => {
                 let left = left(&admin, &task).await;
                 return Run {
@@ -155,13 +150,15 @@ pub async fn run(point: Option<&str>) -> Run {
 }
 
 /// The task, if it has ended; what people are asked meanwhile is answered.
-async fn look(
-    admin: &Client,
-    ann: &Client,
-    id: &str,
-    server: &Counting,
-) -> Result<Option<Value>, String> {
+async fn look(admin: &Client, ann: &Client, server: &Counting) -> Result<Option<Value>, String> {
     let get = |path: String| admin.try_send(admin.request(Method::GET, &path));
+    // Whoever does not know whether it was taken says it again, under the same key.
+    let submit = admin
+        .request(Method::POST, "/api/v1/tasks")
+        .header("idempotency-key", "one")
+        .json(&json!({"kind": "all", "title": "all of it"}));
+    let task = admin.try_send(submit).await?.ok();
+    let id = task["id"].as_str().unwrap();
     let task = get(format!("/api/v1/tasks/{id}")).await?.ok();
     if is_final(&task) {
         return Ok(Some(task));
@@ -208,7 +205,7 @@ async fn left(admin: &Client, task: &Value) -> Left {
     let mut decisions = BTreeMap::<_, Vec<_>>::new();
     for decision in admin.items("/api/v1/decisions").await {
         let tool = decision["tool"].as_str().unwrap().to_owned();
-        let status = format!("{} {}", decision["status"].as_str().unwrap(), decision["result"]);
+        let status = decision["status"].as_str().unwrap().to_owned();
         decisions.entry(tool).or_default().push(status);
     }
     Left {

@@ -73,7 +73,7 @@ impl<H: Imports> Runtime<H> {
         }
         let guests = guests
             .thread_name("guest")
-            .enable_time()
+            .enable_all()
             .build()
             .map_err(RuntimeError::Threads)?;
         let ticker = Ticker::start(engine.clone(), settings.tick).map_err(RuntimeError::Threads)?;
