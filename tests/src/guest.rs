@@ -8,7 +8,7 @@ use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
 /// The contract, each package after those that it uses.
-const WIT: [(&str, &str); 10] = [
+const WIT: [(&str, &str); 11] = [
     ("types", include_str!("../../wit/types/types.wit")),
     ("agent", include_str!("../../wit/agent/agent.wit")),
     ("tool", include_str!("../../wit/tool/tool.wit")),
@@ -21,6 +21,7 @@ const WIT: [(&str, &str); 10] = [
         "telemetry",
         include_str!("../../wit/telemetry/telemetry.wit"),
     ),
+    ("http", include_str!("../../wit/http/http.wit")),
     ("system", include_str!("../../wit/system/system.wit")),
 ];
 
@@ -153,6 +154,14 @@ pub enum Do {
         start: u64,
         end: u64,
     },
+    /// Sends a request to another host.
+    Send {
+        method: String,
+        url: String,
+        headers: Vec<(String, String)>,
+        body: Option<Text>,
+        timeout_ms: Option<u64>,
+    },
     /// So many times.
     Repeat(u32, Box<Do>),
     /// Answers `unavailable` unless this is at least the n-th execution of the task.
@@ -215,6 +224,16 @@ impl Do {
         Self::Agent {
             name: name.into(),
             input: input.into(),
+        }
+    }
+    /// Sends a request without headers and body.
+    pub fn send(method: &str, url: &str) -> Self {
+        Self::Send {
+            method: method.into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: None,
+            timeout_ms: None,
         }
     }
     /// Publishes an event.

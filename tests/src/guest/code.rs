@@ -260,6 +260,37 @@ impl Code {
                 let params = "i32 i32 i32 i32 i64 i64 i32 f64 i64";
                 self.ask("mandate:telemetry/query", "metrics", params, &arguments);
             }
+            Do::Send {
+                method,
+                url,
+                headers,
+                body,
+                timeout_ms,
+            } => {
+                let mut list = Vec::new();
+                for (name, value) in headers {
+                    let (name, value) = (self.slice(name), self.slice(value));
+                    list.extend([name, value].concat());
+                }
+                let at = self.put(&list);
+                let body = match body {
+                    Some(body) => format!("(i32.const 1) {}", self.text(body.clone())),
+                    None => self.maybe(None),
+                };
+                let arguments = [
+                    self.text(method.as_str()),
+                    self.text(url.as_str()),
+                    format!("(i32.const {at}) (i32.const {})", headers.len()),
+                    body,
+                    format!(
+                        "(i32.const {}) (i64.const {})",
+                        u8::from(timeout_ms.is_some()),
+                        timeout_ms.unwrap_or(0)
+                    ),
+                ];
+                let params = format!("{} i64", ["i32"; 10].join(" "));
+                self.ask("mandate:http/http", "send", &params, &arguments.join(" "));
+            }
             Do::Repeat(times, what) => self.repeat(*times, what),
             Do::UnavailableBefore(attempt) => {
                 let reason = self.text("not yet");
