@@ -148,6 +148,11 @@ async fn tls() -> Result<TlsConnector, SendError> {
             "this machine trusts no certificate authority: install `ca-certificates`, or name a file of them in SSL_CERT_FILE".to_owned(),
         ));
     }
+    trusting(roots)
+}
+
+/// TLS that believes these authorities and no others.
+fn trusting(roots: RootCertStore) -> Result<TlsConnector, SendError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -156,4 +161,76 @@ async fn tls() -> Result<TlsConnector, SendError> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use std::io;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    struct Here;
+
+    #[async_trait::async_trait]
+    impl Resolver for Here {
+        async fn resolve(&self, _: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+            Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
+        }
+    }
+
+    /// A server that is `good.example`, and connectors that know its authority, or none.
+    async fn server() -> (u16, Connector, Connector) {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(vec!["good.example".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                // Who does not trust it goes away.
+                let _ = acceptor.accept(stream).await;
+            }
+        });
+        let connector = |trusted: bool| {
+            let mut roots = RootCertStore::empty();
+            if trusted {
+                roots.add(cert.der().clone()).unwrap();
+            }
+            let guard = Guard::new(&["127.0.0.1".to_owned()], Vec::new()).unwrap();
+            let mut connector = Connector::new(guard, Arc::new(Here));
+            connector.tls = OnceCell::new_with(Some(trusting(roots).unwrap()));
+            connector
+        };
+        (port, connector(true), connector(false))
+    }
+
+    #[tokio::test]
+    async fn tls_is_with_the_host_that_was_named_and_trusted() {
+        let (port, trusting, doubting) = server().await;
+        let to = |name: &str| Target::parse(&format!("https://{name}:{port}/")).unwrap();
+        assert!(trusting.connect(&to("good.example")).await.is_ok());
+        for (connector, name) in [
+            (&trusting, "evil.example"),
+            (&trusting, "127.0.0.1"),
+            (&doubting, "good.example"),
+        ] {
+            let Err(told) = connector.connect(&to(name)).await else {
+                panic!("{name} was believed");
+            };
+            assert!(told.to_string().contains("certificate"), "{told}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What a plugin's author says of it: `plugin.toml`, as types.
 
 mod check;
+mod http;
 mod parse;
 mod records;
 mod schedule;

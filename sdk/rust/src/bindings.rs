@@ -19,6 +19,7 @@ pub mod imports {
                 import mandate:telemetry/data@1.0.0;
                 import mandate:telemetry/query@1.0.0;
                 import mandate:telemetry/ingest@1.0.0;
+                import mandate:http/http@1.0.0;
                 import mandate:system/log@1.0.0;
                 import mandate:system/progress@1.0.0;
                 import mandate:system/clock@1.0.0;
@@ -34,6 +35,7 @@ pub mod imports {
             "../../wit/events",
             "../../wit/human",
             "../../wit/telemetry",
+            "../../wit/http",
             "../../wit/system",
         ],
         world: "mandate:sdk/imports",

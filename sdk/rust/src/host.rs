@@ -1,6 +1,7 @@
 //! The one door out of the sandbox.
 
 use crate::error::Error;
+use crate::http::Http;
 use crate::llm::{Llm, ModelClass};
 use crate::port::Port;
 use crate::react::React;
@@ -51,6 +52,11 @@ impl Host {
     /// Metrics, logs, spans and topology of the systems that agents look after.
     pub fn telemetry(&self) -> Telemetry<'_> {
         Telemetry { port: &self.port }
+    }
+
+    /// Requests to other hosts.
+    pub fn http(&self) -> Http<'_> {
+        Http { port: &self.port }
     }
 
     /// Tells subscribers that something happened. They see the kind as `<plugin>.<kind>`; the subject is the

@@ -19,6 +19,7 @@ pub mod agent;
 pub mod bindings;
 pub mod error;
 pub mod host;
+pub mod http;
 pub mod invoke;
 pub mod llm;
 mod port;

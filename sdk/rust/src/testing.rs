@@ -3,21 +3,24 @@
 //! It plays what a plugin can get wrong: grants, collections, indexed fields, versions, conflicts. It does not
 //! play limits, budgets, schemas or other plugins' code; for those, run the plugin on a real host.
 
+mod answers;
 mod grants;
+mod hosts;
 mod port;
 mod records;
 mod state;
 mod times;
 
+pub use answers::{http_answer, model_calls, model_text};
 pub use port::Port;
 
 use crate::agent::{Agent, Report, Task};
 use crate::bindings::imports::mandate::telemetry::data::{Edge, LogLine, Series, Span};
 use crate::error::Error;
 use crate::host::{Event, Host, Level, Timestamp};
+use crate::http;
 use crate::invoke::{Answer, NewTask, Offer, Reasons};
-use crate::llm::{Finish, Message, Request, Response, Role, ToolCall, Usage};
-use crate::react::model_name;
+use crate::llm::{Request, Response};
 use crate::tool::{Context, Estimate, Estimates, Settings, Tool};
 use grants::Grants;
 use serde::Serialize;
@@ -31,7 +34,7 @@ use std::rc::Rc;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
     /// The capability's interface: `llm`, `invoke`, `records`, `events`, `human`,
-    /// `telemetry`, `sleep`.
+    /// `telemetry`, `http`, `sleep`.
     pub interface: &'static str,
     /// The function, as in the contract: `invoke-many`.
     pub function: &'static str,
@@ -235,6 +238,14 @@ impl FakeHost {
         self.model(move |_| Err(error.clone()));
     }
 
+    /// Plays every other host: answers what is sent. Secrets are not put in, as plugins never see them.
+    pub fn http(
+        &self,
+        play: impl FnMut(&http::Request) -> Result<http::Response, Error> + 'static,
+    ) {
+        self.state.borrow_mut().others = Some(Rc::new(RefCell::new(play)));
+    }
+
     /// Has a collection that another plugin declares; all its fields are indexed.
     pub fn collection(&self, name: &str, id_pattern: &str) {
         self.state.borrow_mut().records.declare(name, id_pattern);
@@ -341,47 +352,6 @@ impl FakeHost {
     /// The tasks submitted so far.
     pub fn submitted(&self) -> Vec<NewTask> {
         self.state.borrow().submitted.clone()
-    }
-}
-
-/// A model's answer: a text.
-pub fn model_text(text: impl Into<String>) -> Response {
-    model_response(Message::assistant(text), Finish::Stop)
-}
-
-/// A model's answer: calls of tools or agents, named as they are offered.
-pub fn model_calls(calls: &[(&str, Value)]) -> Response {
-    let tool_calls = calls
-        .iter()
-        .enumerate()
-        .map(|(index, (name, arguments))| ToolCall {
-            id: format!("call-{index}"),
-            name: model_name(name),
-            arguments: arguments.to_string(),
-        });
-    let message = Message {
-        role: Role::Assistant,
-        text: String::new(),
-        tool_calls: tool_calls.collect(),
-        tool_call_id: None,
-    };
-    model_response(message, Finish::ToolCalls)
-}
-
-fn model_response(message: Message, finish: Finish) -> Response {
-    Response {
-        message,
-        finish,
-        usage: Usage {
-            input_tokens: 10,
-            cached_tokens: 0,
-            output_tokens: 10,
-            reasoning_tokens: 0,
-        },
-        cost: 100,
-        provider: "fake".to_owned(),
-        model: "fake".to_owned(),
-        simulated: true,
     }
 }
 

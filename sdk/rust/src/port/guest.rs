@@ -4,6 +4,7 @@ use crate::Timestamp;
 use crate::bindings::imports::mandate;
 use crate::error::Error;
 use mandate::events::events::{self, Event};
+use mandate::http::http;
 use mandate::human::human;
 use mandate::invoke::invoke::{self, Answer, Call, NewTask, Offer, Reasons, ToolCall};
 use mandate::llm::llm::{self, Embeddings, Request, Response};
@@ -81,6 +82,10 @@ impl Port {
 
     pub fn ask(&self, question: &str, schema: &str) -> Result<String, Error> {
         Ok(human::ask(question, schema)?)
+    }
+
+    pub fn send(&self, request: &http::Request) -> Result<http::Response, Error> {
+        Ok(http::send(request)?)
     }
 
     pub fn metrics(&self, wanted: &MetricQuery) -> Result<Vec<Series>, Error> {

@@ -1,6 +1,8 @@
 //! What the fake host allows.
 
+use super::hosts::Requests;
 use crate::error::Error;
+use crate::http::Request;
 use crate::llm::ModelClass;
 use serde::Deserialize;
 
@@ -16,6 +18,8 @@ pub struct Grants {
     events: bool,
     human: bool,
     telemetry: Vec<String>,
+    http: Option<Requests>,
+    secrets: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -51,6 +55,8 @@ pub enum Wanted<'a> {
     Events,
     Human,
     Telemetry(&'a str),
+    Request(&'a Request),
+    Secret(&'a str),
 }
 
 impl Grants {
@@ -126,6 +132,16 @@ impl Grants {
                 "telemetry",
                 format!("telemetry {access}"),
             ),
+            Wanted::Request(request) => (
+                self.http.as_ref().is_some_and(|http| http.allow(request)),
+                "http",
+                format!("sending {} to `{}`", request.method, request.url),
+            ),
+            Wanted::Secret(name) => (
+                self.secrets.iter().any(|s| s == name),
+                "secrets",
+                format!("using the secret `{name}`"),
+            ),
         };
         if granted {
             return Ok(());
@@ -138,7 +154,7 @@ impl Grants {
 }
 
 /// As in the grant: names may end in `*`.
-fn matches(patterns: &[String], name: &str) -> bool {
+pub fn matches(patterns: &[String], name: &str) -> bool {
     patterns
         .iter()
         .any(|pattern| match pattern.strip_suffix('*') {

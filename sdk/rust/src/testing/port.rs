@@ -2,6 +2,7 @@
 
 use super::Recorded;
 use super::grants::Wanted;
+use super::hosts;
 use super::state::{Play, State};
 use crate::Timestamp;
 use crate::bindings::imports::mandate::records::records::{Entry, Page, Query};
@@ -9,6 +10,7 @@ use crate::bindings::imports::mandate::telemetry::data::{Edge, LogLine, Series, 
 use crate::bindings::imports::mandate::telemetry::query::{LogQuery, MetricQuery, SpanQuery};
 use crate::error::Error;
 use crate::host::{Event, Level};
+use crate::http;
 use crate::invoke::{Answer, Call, NewTask, Offer, Reasons, ToolCall};
 use crate::llm::{Embeddings, ModelClass, Request, Response, Usage};
 use std::cell::{RefCell, RefMut};
@@ -219,6 +221,21 @@ impl Port {
         told.ok_or_else(|| {
             Error::failed("the test has no answer to this question: `FakeHost::told`")
         })
+    }
+
+    pub(crate) fn send(&self, request: &http::Request) -> Result<http::Response, Error> {
+        let state = self.step("http", "send", request, Wanted::Request(request))?;
+        for name in hosts::secrets(request)? {
+            state.grants.check(Wanted::Secret(name))?;
+        }
+        let Some(play) = state.others.clone() else {
+            return Err(Error::Unavailable {
+                reason: "the test plays no other host".to_owned(),
+                retry_after: None,
+            });
+        };
+        drop(state);
+        (play.borrow_mut())(request)
     }
 
     pub(crate) fn metrics(&self, wanted: &MetricQuery) -> Result<Vec<Series>, Error> {

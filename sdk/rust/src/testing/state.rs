@@ -7,6 +7,7 @@ use crate::Timestamp;
 use crate::bindings::imports::mandate::telemetry::data::{Edge, LogLine, Series, Span};
 use crate::error::Error;
 use crate::host::{Event, Level};
+use crate::http;
 use crate::invoke::{Answer, NewTask, Offer, Reasons, ToolCall};
 use crate::llm::{Request, Response};
 use serde::Deserialize;
@@ -24,6 +25,9 @@ pub type Play = Rc<RefCell<dyn FnMut(Value) -> Result<Answer, Error>>>;
 /// Plays the model.
 pub type PlayModel = Rc<RefCell<dyn FnMut(&Request) -> Result<Response, Error>>>;
 
+/// Plays every other host.
+pub type PlayHosts = Rc<RefCell<dyn FnMut(&http::Request) -> Result<http::Response, Error>>>;
+
 pub struct State {
     pub grants: Grants,
     pub records: Records,
@@ -34,6 +38,7 @@ pub struct State {
     /// What people answer, in this order.
     pub told: VecDeque<String>,
     pub model: Option<PlayModel>,
+    pub others: Option<PlayHosts>,
     pub series: Vec<Series>,
     pub log_lines: Vec<LogLine>,
     pub spans: Vec<Span>,
@@ -77,6 +82,7 @@ impl State {
             script: VecDeque::new(),
             told: VecDeque::new(),
             model: None,
+            others: None,
             series: Vec::new(),
             log_lines: Vec::new(),
             spans: Vec::new(),

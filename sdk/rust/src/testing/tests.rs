@@ -329,3 +329,58 @@ fn what_crosses_the_boundary_is_described_by_the_types() {
         Ok("5".to_owned())
     );
 }
+
+#[test]
+fn requests_go_where_the_manifest_asks_and_no_secret_is_seen() {
+    let fake = FakeHost::for_plugin(
+        "[capabilities]\nsecrets = [\"KEY\"]\n[capabilities.http]\nhosts = [\"*.example.com\", \"http://10.0.0.7:9090\"]\nmethods = [\"GET\", \"POST\"]\npaths = [\"/v1/*\"]\n",
+    );
+    let host = fake.host();
+    assert!(
+        host.http()
+            .get("https://api.example.com/v1/a")
+            .unwrap_err()
+            .is_retryable()
+    );
+    fake.http(|request| {
+        Ok(http_answer(
+            200,
+            format!("{} {}", request.method, request.url),
+        ))
+    });
+    for fine in [
+        "https://API.example.com:443/v1/a?b",
+        "http://10.0.0.7:9090/v1/",
+    ] {
+        assert_eq!(host.http().get(fine).unwrap().text(), format!("GET {fine}"));
+    }
+    for other in [
+        "https://example.com/v1/",
+        "http://api.example.com/v1/",
+        "https://api.example.com:8443/v1/",
+        "https://api.example.com/v2/",
+        "https://api.example.com",
+        "http://10.0.0.7/v1/",
+        "api.example.com/v1/",
+    ] {
+        let told = host.http().get(other).unwrap_err();
+        assert!(matches!(told, Error::Denied { .. }), "{other}: {told}");
+    }
+    let with = |value: &str| {
+        let request = http::Request::post("https://api.example.com/v1/a");
+        host.http().send(&request.header("authorization", value))
+    };
+    assert_eq!(with("Bearer {{secret:KEY}}").unwrap().status, 200);
+    assert!(matches!(
+        with("{{secret:OTHER}}"),
+        Err(Error::Denied { .. })
+    ));
+    assert!(matches!(with("{{secret:KEY"), Err(Error::Invalid(_))));
+    assert!(
+        fake.calls_of("http")
+            .last()
+            .unwrap()
+            .arguments
+            .contains("{{secret:")
+    );
+}
