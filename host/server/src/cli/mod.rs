@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Only here do errors become mere text.
 
+mod audit;
 mod client;
 mod execution;
 mod guest_target;
@@ -41,6 +42,9 @@ enum Command {
     /// Make and list tokens, on the machine of a host that does not run
     #[command(subcommand)]
     Token(token::Command),
+    /// Verify, export and mark who did what
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Write, build, inspect, install and run plugins
     #[command(subcommand)]
     Plugin(Plugin),
@@ -90,6 +94,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         match cli.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Token(command) => token::run(command).await,
+            Command::Audit(command) => audit::run(command).await,
             Command::Execution(command) => execution::run(command).await,
             Command::Replay(args) => replay::run(args).await,
             Command::Plugin(Plugin::New(args)) => plugin_new::run(args).await,
