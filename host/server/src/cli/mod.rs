@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Only here do errors become mere text.
 
+mod audit;
 mod client;
 mod execution;
 mod guest_target;
@@ -45,6 +46,9 @@ enum Command {
     /// What concerns all that a tenant has
     #[command(subcommand)]
     Tenant(Tenant),
+    /// Verify, export and mark who did what
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Write, build, inspect, install and run plugins
     #[command(subcommand)]
     Plugin(Plugin),
@@ -100,6 +104,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         match cli.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Token(command) => token::run(command).await,
+            Command::Audit(command) => audit::run(command).await,
             Command::Execution(command) => execution::run(command).await,
             Command::Replay(args) => replay::run(args).await,
             Command::Tenant(Tenant::Erase(args)) => tenant_erase::run(args).await,
