@@ -5,6 +5,7 @@ mod actions;
 mod activity;
 mod agents;
 mod auth;
+mod decision_page;
 mod decisions;
 mod doc;
 mod doorstep;
@@ -129,6 +130,7 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(decisions::get))
         .routes(routes!(decisions::approve))
         .routes(routes!(decisions::deny))
+        .routes(routes!(decisions::ask_again))
         .routes(routes!(questions::list))
         .routes(routes!(questions::get))
         .routes(routes!(questions::answer))
@@ -156,6 +158,7 @@ pub fn router(api: Api) -> Router {
             get(|| async { axum::response::Redirect::temporary("/docs/") }),
         )
         .route("/openapi.json", get(doc::get))
+        .route("/decisions/{id}", get(decision_page::page))
         .route("/ws", any(ws::connect))
         .route("/api/v1/ws", any(ws::connect))
         .route("/api/v1/{name}", get(routes::list).post(routes::post))
