@@ -22,8 +22,8 @@ use mandate_store::{
     Write, crash,
 };
 use mandate_types::{
-    Ceiling, DecisionId, DecisionStatus, Digest, InvocationId, MicroUsd, PluginName, Scope,
-    Timestamp, WaitReason,
+    Ceiling, DecisionId, DecisionStatus, Digest, InvocationId, MicroUsd, PluginName, PrincipalName,
+    Scope, Timestamp, WaitReason,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -240,6 +240,11 @@ impl Asking {
         let facts = self.facts(kernel, action, &terms, now).await?;
         let policy = kernel.policy();
         let verdict = policy.judge(&facts);
+        let verdict = if self.is_hosts_own() {
+            row::as_configured(verdict)
+        } else {
+            verdict
+        };
         let before = self.before(kernel).await?;
         let mut writes = Vec::new();
         if let Some(before) = before {
@@ -410,6 +415,11 @@ impl Asking {
                 writes,
             }),
         }
+    }
+
+    /// Whether the host itself calls the tool. Nobody has its name.
+    fn is_hosts_own(&self) -> bool {
+        self.plugin.is_none() && self.tree.principal == PrincipalName::host()
     }
 
     /// Whether effects of this are judged and not had.

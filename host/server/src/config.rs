@@ -17,6 +17,8 @@ use std::time::Duration;
 pub struct Config {
     /// `[api]`
     pub api: ApiSettings,
+    /// `[approvals]`
+    pub approvals: ApprovalConfig,
     /// `[tasks]`
     pub tasks: TaskConfig,
     /// `[events]`
@@ -95,6 +97,14 @@ impl From<SecretConfig> for mandate_egress::SecretSettings {
             hosts: config.hosts,
         }
     }
+}
+
+/// `[approvals]`: how people hear that something waits for them. Who they are is in the policy.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApprovalConfig {
+    /// The tool that tells them, `plugin.tool`; without one nobody is told.
+    pub notify: String,
 }
 
 /// `[trust]`

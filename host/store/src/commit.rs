@@ -183,8 +183,8 @@ pub enum Write {
     PlanNotifications(Vec<Notification>),
     /// How a notification that is still to be delivered stands now.
     ChangeNotification(Box<Notification>),
-    /// Forgets what was still to be delivered of a decision, or of all, if it is answered.
-    DropNotifications(Option<DecisionId>),
+    /// Forgets what was still to be delivered of a decision, unless that is pending.
+    DropNotifications(DecisionId),
     /// A package of bytes; the same digest again changes nothing.
     PutPackage(Box<Package>),
     /// An installation, new or changed; its `generation` must be one more than stored (1 if new).

@@ -63,14 +63,14 @@ pub trait NotificationStore: Send + Sync {
     /// Those of a decision, in order.
     async fn notifications(&self, decision: &DecisionId) -> Result<Vec<Notification>, StoreError>;
 
-    /// Those whose time has come at `now` and whose decision is pending, the earliest first.
+    /// Those whose time has come at `now`, the earliest first; their decision may be answered.
     async fn notifications_due(
         &self,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Notification>, StoreError>;
 
-    /// When the next one of a pending decision is due.
+    /// When the next one is due.
     async fn next_notification(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Pending decisions without notifications, the oldest first; none about the tool `except`.

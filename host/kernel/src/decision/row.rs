@@ -191,6 +191,20 @@ pub(super) fn told(decision: &Decision) -> [Write; 2] {
     ]
 }
 
+/// What the host does by itself an operator set: nobody else is asked. What the policy forbids
+/// stays forbidden, and budgets hold.
+pub(super) fn as_configured(verdict: Verdict) -> Verdict {
+    if verdict.outcome != Outcome::Escalate {
+        return verdict;
+    }
+    Verdict {
+        outcome: Outcome::Approve,
+        rule: "configured".to_owned(),
+        reason: "the operator configured that the host does this".to_owned(),
+        ..verdict
+    }
+}
+
 /// Whether it is money that is asked for, rather than the effect.
 fn about_money(request: &DecisionRequest) -> bool {
     request.rule.starts_with(BUDGET)

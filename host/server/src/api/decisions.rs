@@ -12,9 +12,9 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
-use mandate_store::{Decision, DecisionQuery};
+use mandate_store::{Decision, DecisionQuery, Notification};
 use mandate_types::{DecisionId, DecisionStatus, Digest, Problem, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What is said with an answer.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -73,6 +73,16 @@ pub async fn list(
     Ok(Json(api.store().decisions(&query).await?.into()))
 }
 
+/// A decision, and how people were told of it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct DecisionDetail {
+    /// The decision.
+    #[serde(flatten)]
+    pub decision: Decision,
+    /// When people were told of it, or will be, in order.
+    pub notifications: Vec<Notification>,
+}
+
 /// One decision. It opens with a sentence: what, on what, at what cost, how to undo it, and what
 /// happens if nobody answers.
 #[utoipa::path(
@@ -82,7 +92,7 @@ pub async fn list(
         ("If-None-Match" = Option<String>, Header, description = "The ETag of what the caller has"),
     ),
     responses(
-        (status = 200, body = Decision),
+        (status = 200, body = DecisionDetail),
         (status = 304, description = "The caller has it already"),
         Finds,
     ),
@@ -94,8 +104,12 @@ pub async fn get(
     has: IfNoneMatch,
 ) -> ApiResult<Response<Body>> {
     let decision = seen(&api, &viewer, &id).await?;
-    let body =
-        serde_json::to_vec(&decision).map_err(|error| Problem::internal(error.to_string()))?;
+    let notifications = api.store().notifications(&decision.id).await?;
+    let detail = DecisionDetail {
+        decision,
+        notifications,
+    };
+    let body = serde_json::to_vec(&detail).map_err(|error| Problem::internal(error.to_string()))?;
     let tag = etag(Digest::of(&body));
     if has.has(&tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
@@ -139,6 +153,26 @@ pub async fn deny(
     MaybeJson(said): MaybeJson<Comment>,
 ) -> ApiResult<Json<Decision>> {
     resolve(&api, &approver, &id, Verdict::Deny, said).await
+}
+
+/// Asks again what nobody answered in time.
+///
+/// Only an execution that has not gone on yet can: it is judged anew, and becomes a new decision.
+/// Otherwise the problem says what asks again. Takes the role approver.
+#[utoipa::path(
+    post, path = "/api/v1/decisions/{id}/ask-again", tag = "decisions",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Decision), Changes),
+)]
+pub async fn ask_again(
+    approver: Approver,
+    State(api): State<Api>,
+    PathOf(id): PathOf<String>,
+) -> ApiResult<Json<Decision>> {
+    let decision = seen(&api, &approver, &id).await?;
+    let (approvals, by) = (api.approvals.clone(), approver.0.0.clone());
+    let asked = to_its_end(async move { approvals.ask_again(decision, &by).await });
+    Ok(Json(asked.await?))
 }
 
 async fn resolve(

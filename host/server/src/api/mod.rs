@@ -6,6 +6,7 @@ mod activity;
 mod agents;
 mod audit;
 mod auth;
+mod decision_page;
 mod decisions;
 mod doc;
 mod doorstep;
@@ -131,6 +132,7 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(decisions::get))
         .routes(routes!(decisions::approve))
         .routes(routes!(decisions::deny))
+        .routes(routes!(decisions::ask_again))
         .routes(routes!(questions::list))
         .routes(routes!(questions::get))
         .routes(routes!(questions::answer))
@@ -160,6 +162,7 @@ pub fn router(api: Api) -> Router {
             get(|| async { axum::response::Redirect::temporary("/docs/") }),
         )
         .route("/openapi.json", get(doc::get))
+        .route("/decisions/{id}", get(decision_page::page))
         .route("/ws", any(ws::connect))
         .route("/api/v1/ws", any(ws::connect))
         .route("/api/v1/{name}", get(routes::list).post(routes::post))

@@ -28,6 +28,9 @@ pub struct ApiSettings {
     /// Origins (`https://console.example.org`) whose pages may call; none by default. The
     /// host's own is always allowed.
     pub cors_origins: Vec<String>,
+    /// Where people reach this host, for links: `https://ops.example.org`. Where it listens,
+    /// when empty.
+    pub public_url: String,
     /// Connections at the same time; more wait until they are accepted.
     pub connections: u32,
     /// Seconds in which the head of a request must have arrived; as long may a connection idle.
@@ -54,6 +57,7 @@ impl Default for ApiSettings {
     fn default() -> Self {
         Self {
             cors_origins: Vec::new(),
+            public_url: String::new(),
             connections: 8_192,
             head_seconds: 60,
             body_limit: 1 << 20,

@@ -1,10 +1,14 @@
 //! People answer what agents may not decide alone: who may, what their answer changes, and who
 //! goes on with it.
 
+mod again;
 #[cfg(test)]
 mod answers;
+mod outbox;
 mod question;
 mod refusal;
+
+pub use outbox::Outbox;
 
 use crate::task::{Tasks, commit_problem, store_problem};
 use mandate_store::{

@@ -1,7 +1,7 @@
 //! Why an answer is not taken. Each reason is a problem of its own that says what to do.
 
 use mandate_store::{Decision, Principal};
-use mandate_types::{DecisionStatus, PrincipalName, Problem, Timestamp};
+use mandate_types::{DecisionStatus, PrincipalName, Problem, TaskId, Timestamp};
 
 /// Why nobody can answer `decision` at `now`; none if somebody can.
 pub fn of(decision: &Decision, now: Timestamp) -> Option<Problem> {
@@ -77,6 +77,51 @@ fn expired(decision: &Decision, end: Timestamp) -> Problem {
 
 fn conflict(slug: &str, title: &str, detail: String) -> Problem {
     Problem::new(409, slug, title, detail)
+}
+
+/// Only what has expired is asked again.
+pub fn not_expired(decision: &Decision) -> Problem {
+    conflict(
+        "decision-not-expired",
+        "The decision has not expired",
+        format!(
+            "{} is {}, and only what has expired is asked again",
+            decision.id, decision.status
+        ),
+    )
+}
+
+/// A client's call has ended with the denial.
+pub fn call_ended(decision: &Decision) -> Problem {
+    over(format!(
+        "the call ended when its time was over; POST /api/v1/tools/{}/call asks again",
+        decision.request.tool
+    ))
+}
+
+/// The task has ended, or began anew.
+pub fn task_ended(decision: &Decision) -> Problem {
+    let task = decision.request.task.as_ref();
+    let task = task.map_or_else(|| "TASK".to_owned(), ToString::to_string);
+    over(format!(
+        "the execution that asked has ended; POST /api/v1/tasks/{task}/execute makes the task ask again"
+    ))
+}
+
+/// Who asked was told no and goes on with that.
+pub fn went_on(decision: &Decision, task: &TaskId) -> Problem {
+    over(format!(
+        "`{}` was told that nobody let it happen, and goes on without; when the task has ended, POST /api/v1/tasks/{task}/execute makes it ask again",
+        decision
+            .request
+            .plugin
+            .as_ref()
+            .map_or("who asked", |plugin| plugin.as_str())
+    ))
+}
+
+fn over(detail: String) -> Problem {
+    conflict("decision-over", "Nobody asks for this any more", detail)
 }
 
 /// Whether a plugin of this name wants the effect, or has it.

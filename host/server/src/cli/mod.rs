@@ -2,6 +2,8 @@
 
 mod audit;
 mod client;
+mod decision;
+mod decision_answer;
 mod execution;
 mod guest_target;
 mod plugin_build;
@@ -12,6 +14,7 @@ mod plugin_new;
 mod plugin_remove;
 mod plugin_run;
 mod plugin_sign;
+mod question;
 mod recorded;
 mod replay;
 mod serve;
@@ -52,6 +55,12 @@ enum Command {
     /// Write, build, inspect, install and run plugins
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Look at what agents may not decide alone, and answer it
+    #[command(subcommand)]
+    Decision(decision::Command),
+    /// Look at what agents ask people, and answer it
+    #[command(subcommand)]
+    Question(question::Command),
     /// Take what happened elsewhere: executions with their journals
     #[command(subcommand)]
     Execution(execution::Command),
@@ -105,6 +114,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Serve(args) => serve::run(args).await,
             Command::Token(command) => token::run(command).await,
             Command::Audit(command) => audit::run(command).await,
+            Command::Decision(command) => decision::run(command).await,
+            Command::Question(command) => question::run(command).await,
             Command::Execution(command) => execution::run(command).await,
             Command::Replay(args) => replay::run(args).await,
             Command::Tenant(Tenant::Erase(args)) => tenant_erase::run(args).await,

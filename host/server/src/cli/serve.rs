@@ -1,7 +1,7 @@
 //! `mandate serve`: the host, until it is told to stop.
 
 use crate::api::{self, Api, Intake};
-use crate::approval::Approvals;
+use crate::approval::{Approvals, Outbox};
 use crate::config::Config;
 use crate::host::Host;
 use crate::listen;
@@ -70,6 +70,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Intake::new(host.series.clone(), config.telemetry.clone()),
         host.audit.clone(),
     );
+    if !config.approvals.notify.is_empty() {
+        let here = format!("http://{address}");
+        let url = Some(config.api.public_url.as_str()).filter(|url| !url.is_empty());
+        let tool = config.approvals.notify.clone();
+        Outbox::start(host.tasks.clone(), tool, url.unwrap_or(&here));
+    }
     let router = api::router(state);
     // Before anybody is told that the host is there: whoever knows of it may stop it in order.
     let stop = StopSignal::listen().context("stop signals cannot be listened for")?;

@@ -16,9 +16,9 @@ pub(super) const PLAN: &str = "INSERT INTO notifications (decision, number, chan
 pub(super) const CHANGE: &str = "UPDATE notifications SET due_at = ?3, status = ?4, attempts = ?5, error = ?6, \
     delivered_at = ?7 WHERE decision = ?1 AND number = ?2 AND status = 'planned'";
 
-/// Takes the decision, or nothing for all.
-pub(super) const DROP: &str = "UPDATE notifications SET status = 'dropped' WHERE status = 'planned' \
-    AND (?1 IS NULL OR decision = ?1) AND decision NOT IN (SELECT id FROM decisions WHERE status = 'pending')";
+/// Takes the decision; changes nothing while it is pending.
+pub(super) const DROP: &str = "UPDATE notifications SET status = 'dropped' WHERE status = 'planned' AND decision = ?1 \
+    AND NOT EXISTS (SELECT 1 FROM decisions WHERE id = ?1 AND status = 'pending')";
 
 pub(super) fn row(notification: &Notification) -> Vec<Arg> {
     vec![
@@ -76,8 +76,7 @@ impl NotificationStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Notification>, StoreError> {
         let sql = Sql::with(
-            "SELECT n.* FROM notifications n JOIN decisions d ON d.id = n.decision \
-             WHERE n.status = 'planned' AND n.due_at <= ? AND d.status = 'pending' ORDER BY n.due_at LIMIT ?",
+            "SELECT * FROM notifications WHERE status = 'planned' AND due_at <= ? ORDER BY due_at LIMIT ?",
             vec![now.into(), Arg::Int(limit.into())],
         );
         sql.all(&self.readers).await?.iter().map(read).collect()
@@ -85,8 +84,7 @@ impl NotificationStore for SqliteStore {
 
     async fn next_notification(&self) -> Result<Option<Timestamp>, StoreError> {
         let sql = Sql::new(
-            "SELECT n.due_at FROM notifications n JOIN decisions d ON d.id = n.decision \
-             WHERE n.status = 'planned' AND d.status = 'pending' ORDER BY n.due_at LIMIT 1",
+            "SELECT due_at FROM notifications WHERE status = 'planned' ORDER BY due_at LIMIT 1",
         );
         let row = sql.optional(&self.readers).await?;
         row.map(|row| row.get_time("due_at")).transpose()

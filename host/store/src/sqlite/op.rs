@@ -308,9 +308,7 @@ fn one(write: Write, sealer: &mut Sealer) -> Result<Op, CommitError> {
         Write::ChangeNotification(changed) => {
             Op::ChangeNotification(notification::change_row(&changed))
         }
-        Write::DropNotifications(decision) => {
-            Op::DropNotifications(vec![Arg::opt_text(decision.as_ref())])
-        }
+        Write::DropNotifications(decision) => Op::DropNotifications(vec![Arg::text(&decision)]),
         Write::PutPackage(package) => Op::PutPackage(plugin::package_row(&package)),
         Write::PutInstallation(installation) => Op::PutInstallation {
             row: plugin::installation_row(&installation),
