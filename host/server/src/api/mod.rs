@@ -14,6 +14,7 @@ mod executions;
 mod export;
 mod finished;
 mod front;
+mod halt;
 mod hub;
 mod input;
 mod ledger;
@@ -140,6 +141,9 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::remove))
         .routes(routes!(tokens::whoami))
+        .routes(routes!(halt::halt))
+        .routes(routes!(halt::resume))
+        .routes(routes!(halt::list))
         .routes(routes!(observe::health))
         .routes(routes!(observe::ready))
         .routes(routes!(observe::metrics))
