@@ -10,6 +10,7 @@ mod http;
 mod incident;
 mod invoke;
 mod memory;
+mod policy;
 mod report;
 mod startup;
 mod tasks;
@@ -57,6 +58,7 @@ const BENCHES: &[Bench] = &[
     bench("ws_fanout", fanout::run, ""),
     bench("incident_flow", incident::flow, ""),
     bench("memory_running_100", memory::run, ""),
+    bench("policy_eval", policy::eval, ""),
     bench("startup_cold", startup::cold, ""),
     bench("startup_warm", startup::warm, ""),
 ];

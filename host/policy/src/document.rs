@@ -272,3 +272,6 @@ pub struct Rules {
     /// be asked as `data.mandate.shipped.verdict`.
     pub rego: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,3 +111,152 @@ pub fn holding<'a>(freezes: &'a [Frozen], facts: &Facts) -> Option<Holding<'a>> 
             when: it.when(),
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Policy;
+    use crate::policy::tests::facts;
+
+    /// Whether the quiet hours of `text` hold at each time.
+    fn holds(text: &str, times: &[(&str, bool)]) {
+        let policy = Policy::read(&format!("[[freeze]]\nname = \"quiet\"\n{text}")).unwrap();
+        for (time, expected) in times {
+            let mut facts = facts(1);
+            facts.now = Timestamp::parse(time).unwrap();
+            let verdict = policy.judge(&facts);
+            let frozen = verdict.rule == "freeze:quiet";
+            assert_eq!(frozen, *expected, "{time}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn quiet_hours_go_over_midnight() {
+        holds(
+            "from = \"22:00\"\nuntil = \"06:00\"",
+            &[
+                ("2026-11-21T21:59:59Z", false),
+                ("2026-11-21T22:00:00Z", true),
+                ("2026-11-22T05:59:59.999999Z", true),
+                ("2026-11-22T06:00:00Z", false),
+                ("2026-11-21T23:30:00+02:00", false),
+            ],
+        );
+        holds(
+            "from = \"09:00\"\nuntil = \"17:00\"\nzone = \"-05:30\"",
+            &[
+                ("2026-11-21T14:29:59Z", false),
+                ("2026-11-21T14:30:00Z", true),
+                ("2026-11-21T22:30:00Z", false),
+            ],
+        );
+    }
+
+    #[test]
+    fn days_are_those_on_which_they_begin() {
+        // 2026-11-20 is a Friday.
+        holds(
+            "days = [\"fri\"]\nfrom = \"22:00\"\nuntil = \"06:00\"",
+            &[
+                ("2026-11-19T23:00:00Z", false),
+                ("2026-11-20T05:00:00Z", false),
+                ("2026-11-20T23:00:00Z", true),
+                ("2026-11-21T05:00:00Z", true),
+                ("2026-11-21T23:00:00Z", false),
+            ],
+        );
+        holds(
+            "days = [\"sat\", \"sun\"]\nfrom = \"00:00\"\nuntil = \"24:00\"",
+            &[
+                ("2026-11-20T23:59:59Z", false),
+                ("2026-11-21T00:00:00Z", true),
+                ("2026-11-22T23:59:59Z", true),
+                ("2026-11-23T00:00:00Z", false),
+            ],
+        );
+    }
+
+    #[test]
+    fn where_the_clock_jumps_so_do_quiet_hours() {
+        // Berlin: on 29 March 2026, 02:00 became 03:00; on 25 October, 03:00 became 02:00.
+        holds(
+            "zone = \"Europe/Berlin\"\nfrom = \"02:00\"\nuntil = \"03:00\"",
+            &[
+                ("2026-03-28T01:30:00Z", true),
+                ("2026-03-29T00:59:59Z", false),
+                ("2026-03-29T01:00:00Z", false),
+                ("2026-03-30T00:30:00Z", true),
+                ("2026-10-25T00:30:00Z", true),
+                ("2026-10-25T01:30:00Z", true),
+                ("2026-10-25T02:00:00Z", false),
+            ],
+        );
+        holds(
+            "zone = \"Europe/Berlin\"\nfrom = \"22:00\"\nuntil = \"06:00\"",
+            &[
+                ("2026-01-15T21:30:00Z", true),
+                ("2026-07-15T20:30:00Z", true),
+                ("2026-01-15T20:30:00Z", false),
+                ("2026-07-15T04:30:00Z", false),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_change_freeze_begins_and_ends_once() {
+        holds(
+            "starts = \"2026-12-20T00:00:00+01:00\"\nends = \"2027-01-02T00:00:00+01:00\"",
+            &[
+                ("2026-12-19T22:59:59Z", false),
+                ("2026-12-19T23:00:00Z", true),
+                ("2027-01-01T22:59:59Z", true),
+                ("2027-01-01T23:00:00Z", false),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_tightest_of_those_that_hold_counts() {
+        let mut freezes = [
+            "name = \"asks\"\nfrom = \"00:00\"\nuntil = \"24:00\"",
+            "name = \"denies\"\nfrom = \"00:00\"\nuntil = \"24:00\"\noutcome = \"deny\"\nfor = { tool = \"actions.*\" }",
+            "name = \"elsewhere\"\nfrom = \"00:00\"\nuntil = \"24:00\"\noutcome = \"deny\"\nfor = { tenant = \"acme\" }",
+        ];
+        for _ in 0..freezes.len() {
+            freezes.rotate_left(1);
+            let text: String = freezes
+                .iter()
+                .map(|it| format!("[[freeze]]\n{it}\n"))
+                .collect();
+            let policy = Policy::read(&text).unwrap();
+            let mut facts = facts(1);
+            let verdict = policy.judge(&facts);
+            assert_eq!(
+                (verdict.outcome, verdict.rule.as_str()),
+                (Outcome::Deny, "freeze:denies")
+            );
+            assert!(
+                verdict.reason.contains("00:00–24:00 UTC"),
+                "{}",
+                verdict.reason
+            );
+            facts.tool = "other.tool".to_owned();
+            let verdict = policy.judge(&facts);
+            assert_eq!(
+                (verdict.outcome, verdict.rule.as_str()),
+                (Outcome::Escalate, "freeze:asks")
+            );
+        }
+    }
+
+    #[test]
+    fn a_moment_outside_of_every_calendar_is_within() {
+        let text = "[[freeze]]\nname = \"quiet\"\nfrom = \"22:00\"\nuntil = \"06:00\"";
+        let policy = Policy::read(text).unwrap();
+        let mut facts = facts(1);
+        for micros in [i64::MAX, i64::MIN] {
+            facts.now = Timestamp::from_micros(micros);
+            assert_eq!(policy.judge(&facts).rule, "freeze:quiet");
+        }
+    }
+}

@@ -10,6 +10,7 @@
     )
 )]
 
+pub mod case;
 pub mod cost;
 pub mod document;
 pub mod facts;
@@ -28,6 +29,7 @@ mod rules;
 mod tariff;
 
 pub use budget::Spender;
+pub use case::{Case, Cases};
 pub use cost::{Cost, Estimate, UnknownCost, roi};
 pub use document::{Document, PolicyError};
 pub use facts::{Facts, Thresholds, Windows};
@@ -38,5 +40,6 @@ pub use grant::{
 pub use halt::Halts;
 pub use http::HttpCapability;
 pub use policy::Policy;
+pub use rules::SHIPPED as SHIPPED_RULES;
 pub use terms::{ToolCost, ToolTerms};
 pub use verdict::{ApprovalTerms, Outcome, Verdict, is_autonomy, sentence};

@@ -1,6 +1,7 @@
 //! What an operator can set: a TOML file, over which flags and environment win.
 
 use crate::api::ApiSettings;
+use crate::policy::PolicyConfig;
 use crate::task;
 use crate::telemetry::TelemetryConfig;
 use anyhow::Context;
@@ -36,6 +37,8 @@ pub struct Config {
     pub secrets: BTreeMap<String, SecretConfig>,
     /// `[trust]`
     pub trust: TrustConfig,
+    /// `[policy]`
+    pub policy: PolicyConfig,
 }
 
 /// `[http]`: requests of plugins to other hosts.

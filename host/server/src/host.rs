@@ -2,6 +2,7 @@
 
 use crate::acts;
 use crate::config::{Config, EventConfig, JournalConfig, data_dir};
+use crate::policy;
 use crate::task::Tasks;
 use crate::telemetry::{self, StoredTelemetry};
 use crate::trigger::Triggers;
@@ -10,7 +11,6 @@ use mandate_egress::{Egress, Guard, Secrets};
 use mandate_kernel::audit::Audit;
 use mandate_kernel::{EffectKeys, Kernel};
 use mandate_llm::Chain;
-use mandate_policy::Policy;
 use mandate_store::{Principal, SharedSeries, SharedStore, Write};
 use mandate_types::{Actor, Digest, PrincipalName, Role, Timestamp};
 use std::ffi::OsString;
@@ -65,6 +65,7 @@ impl Host {
             max_instances: config.guests.max_instances,
             ..mandate_runtime::Settings::default()
         };
+        let policy = policy::at_start(&store, &config.policy).await?;
         let settings = mandate_kernel::Settings {
             store,
             runtime,
@@ -73,7 +74,7 @@ impl Host {
             egress: egress(config, own)?,
             effect_keys: EffectKeys::new(&key),
             trust: config.trust.policy()?,
-            policy: Arc::new(Policy::read("")?),
+            policy,
         };
         let kernel = Kernel::open(settings)
             .await

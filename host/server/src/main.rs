@@ -17,6 +17,7 @@ mod config;
 mod host;
 mod listen;
 mod observability;
+mod policy;
 mod task;
 mod telemetry;
 mod trigger;

@@ -10,6 +10,7 @@ use crate::journal::{Ending, Execution, Invocation, LogLine, Step, StepAnswer};
 use crate::ledger::LedgerEntry;
 use crate::notification::Notification;
 use crate::plugin::{Installation, Package, TriggerState};
+use crate::policy::PolicyVersion;
 use crate::principal::Principal;
 use crate::record::{Collection, RecordWrite};
 use crate::task::{Task, TaskChange};
@@ -199,6 +200,8 @@ pub enum Write {
     PutPrincipal(Box<Principal>),
     /// Forgets a principal.
     RemovePrincipal(PrincipalName),
+    /// A new version of the policy; [`CommitError::Conflict`] unless its generation is the next.
+    PutPolicy(Box<PolicyVersion>),
     /// An act, for the audit; numbered in the order of commits.
     Audit(Box<NewAct>),
     /// The hashes that chain acts, by their numbers.

@@ -22,6 +22,7 @@ pub mod journal;
 pub mod ledger;
 pub mod notification;
 pub mod plugin;
+pub mod policy;
 pub mod principal;
 pub mod record;
 pub mod series;
@@ -51,6 +52,7 @@ pub use journal::{
 pub use ledger::{LedgerEntry, LedgerQuery, LedgerStore, SpendingKind};
 pub use notification::{Notification, NotificationStatus, NotificationStore};
 pub use plugin::{Installation, InstallationStatus, Package, PluginStore, TriggerState};
+pub use policy::{PolicyStore, PolicyVersion};
 pub use principal::{Principal, PrincipalStore};
 pub use record::{
     Collection, Comparison, Condition, FieldKind, IndexedField, Order, Record, RecordPage,
@@ -94,6 +96,7 @@ pub trait Store:
     + EventStore
     + PluginStore
     + PrincipalStore
+    + PolicyStore
     + DeliveryStore
     + AuditStore
     + DecisionStore

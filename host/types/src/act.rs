@@ -88,6 +88,7 @@ impl Act {
     pub const COST_EXCEEDED: &'static str = "cost_exceeded";
     /// A tool cannot be called until its terms are accepted again.
     pub const TOOL_SUSPENDED: &'static str = "tool_suspended";
+    pub const POLICY_CHANGED: &'static str = "policy_changed";
     pub const CONFIGURATION_CHANGED: &'static str = "configuration_changed";
     /// The key of a tenant's journals was destroyed.
     pub const JOURNALS_ERASED: &'static str = "journals_erased";

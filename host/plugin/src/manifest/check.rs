@@ -27,6 +27,7 @@ const RESERVED_ROUTES: &[&str] = &[
     "metrics",
     "openapi.json",
     "plugins",
+    "policy",
     "predict",
     "ready",
     "records",

@@ -26,6 +26,7 @@ pub fn register(engine: &mut Engine) -> Result<()> {
     add("numbers.range", 2, range)?;
     for (name, arguments) in [
         ("numbers.range_step", 3),
+        ("product", 1),
         ("strings.replace_n", 2),
         ("bits.lsh", 2),
         ("json.marshal_with_options", 2),

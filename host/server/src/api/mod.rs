@@ -24,6 +24,7 @@ mod limit;
 mod observe;
 mod plugin_view;
 mod plugins;
+mod policy;
 mod questions;
 mod record_filter;
 mod records;
@@ -142,6 +143,8 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(webhooks::take))
         .routes(routes!(webhooks::get))
         .routes(routes!(tenants::erase_journals))
+        .routes(routes!(policy::get, policy::put))
+        .routes(routes!(policy::versions))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::remove))
         .routes(routes!(tokens::whoami))

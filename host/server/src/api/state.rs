@@ -86,6 +86,8 @@ pub struct ApiState {
     pub webhooks: Arc<Webhooks>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+    /// Held by whoever puts another policy: the newest version is the one that counts.
+    pub(super) changing_policy: tokio::sync::Mutex<()>,
     /// Where telemetry comes in.
     pub intake: Intake,
     /// Who did what.
@@ -147,6 +149,7 @@ impl Api {
             checked: Checked::default(),
             authorities: Authorities::new(),
             document: OnceLock::new(),
+            changing_policy: tokio::sync::Mutex::default(),
             started: Instant::now(),
             webhooks: Webhooks::new(tasks.clone(), kernel.store().clone()),
             kernel,

@@ -15,6 +15,11 @@ mod plugin_new;
 mod plugin_remove;
 mod plugin_run;
 mod plugin_sign;
+mod policy_explain;
+mod policy_preview;
+mod policy_set;
+mod policy_show;
+mod policy_test;
 mod question;
 mod recorded;
 mod replay;
@@ -71,6 +76,9 @@ enum Command {
     Execution(execution::Command),
     /// Run an execution again over its journal, without touching the world
     Replay(replay::Args),
+    /// Look at, try and put the policy: what is judged how
+    #[command(subcommand)]
+    Policy(Policy),
     /// Compile one component from standard input to standard output
     #[command(name = COMPILE_WORKER, hide = true)]
     CompileWorker,
@@ -100,6 +108,20 @@ enum Plugin {
     Remove(plugin_remove::Args),
     /// Run a plugin once, here, without a host
     Run(plugin_run::Args),
+}
+
+#[derive(Subcommand)]
+enum Policy {
+    /// Print the policy that counts on a running host
+    Show(policy_show::Args),
+    /// Put another policy on a running host
+    Set(policy_set::Args),
+    /// Try a policy on cases, here, without a host
+    Test(policy_test::Args),
+    /// Say which decisions of the last days would have gone otherwise
+    Preview(policy_preview::Args),
+    /// Say which rule gave a decision's verdict, on which facts
+    Explain(policy_explain::Args),
 }
 
 /// Does what the command line says.
@@ -134,6 +156,11 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Plugin(Plugin::Install(args)) => plugin_install::run(args).await,
             Command::Plugin(Plugin::Remove(args)) => plugin_remove::run(args).await,
             Command::Plugin(Plugin::Run(args)) => plugin_run::run(args).await,
+            Command::Policy(Policy::Show(args)) => policy_show::run(args).await,
+            Command::Policy(Policy::Set(args)) => policy_set::run(args).await,
+            Command::Policy(Policy::Test(args)) => policy_test::run(&args),
+            Command::Policy(Policy::Preview(args)) => policy_preview::run(args).await,
+            Command::Policy(Policy::Explain(args)) => policy_explain::run(args).await,
             Command::CompileWorker => Ok(()),
         }
     });

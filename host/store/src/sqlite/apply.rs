@@ -4,8 +4,8 @@ use super::bulk::{Bulk, Key, Table, Texts};
 use super::op::{self, Op, StepKey};
 use super::sql::{self, Arg, Columns};
 use super::{
-    audit, collection, decision, delivery, halt, journal, ledger, notification, plugin, principal,
-    task, vault, waits,
+    audit, collection, decision, delivery, halt, journal, ledger, notification, plugin, policy,
+    principal, task, vault, waits,
 };
 use crate::commit::Lease;
 use crate::decision::Woken;
@@ -279,6 +279,12 @@ impl<'a> Batch<'a, '_> {
                 sql::run(self.conn, principal::PUT, row).await?;
             }
             Op::RemovePrincipal(name) => self.remove_principal(name).await?,
+            Op::PutPolicy(row) => {
+                if sql::run(self.conn, policy::PUT, row).await? == 0 {
+                    let changed = "somebody else has put another policy meanwhile";
+                    return Err(CommitError::Conflict(changed.to_owned()).into());
+                }
+            }
             Op::Audit(row) => {
                 self.known.last_act += 1;
                 let seq = Arg::count(self.known.last_act);

@@ -18,6 +18,7 @@ mod notification;
 mod op;
 mod open;
 mod plugin;
+mod policy;
 mod principal;
 mod record;
 mod sql;

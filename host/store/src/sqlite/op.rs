@@ -5,7 +5,7 @@ use super::ledger::Reservation;
 use super::sql::Arg;
 use super::vault::Sealer;
 use super::{
-    audit, collection, decision, delivery, event, halt, journal, log, notification, plugin,
+    audit, collection, decision, delivery, event, halt, journal, log, notification, plugin, policy,
     principal, task,
 };
 use crate::commit::Write;
@@ -138,6 +138,7 @@ pub(super) enum Op {
         row: Row,
     },
     RemovePrincipal(PrincipalName),
+    PutPolicy(Row),
     Audit(Row),
     SealActs(Row),
     PutHalt {
@@ -337,6 +338,7 @@ fn one(write: Write, sealer: &mut Sealer) -> Result<Op, CommitError> {
             name: principal.name,
         },
         Write::RemovePrincipal(name) => Op::RemovePrincipal(name),
+        Write::PutPolicy(version) => Op::PutPolicy(policy::row(&version)),
         Write::Audit(act) => Op::Audit(audit::row(&act)),
         Write::SealActs(hashes) => Op::SealActs(vec![Arg::json(&hashes)]),
         Write::PutHalt(halt) => Op::PutHalt {

@@ -63,6 +63,11 @@ const MIGRATIONS: &[Numbered] = &[
         include_str!("../../../../migrations/sqlite/0008_halts.sql"),
     ),
     (
+        9,
+        "policies",
+        include_str!("../../../../migrations/sqlite/0009_policies.sql"),
+    ),
+    (
         10,
         "notifications",
         include_str!("../../../../migrations/sqlite/0010_notifications.sql"),

@@ -81,6 +81,7 @@ contract! {
     others::principals_and_tokens,
     others::installations_have_generations,
     others::packages_and_triggers,
+    others::policies_have_versions,
     audit::acts_are_numbered_in_the_transaction_of_the_deed,
     audit::acts_are_found_by_who_what_when_and_for_whom,
     audit::hashes_are_kept_beside_what_they_are_of,

@@ -124,3 +124,31 @@ pub async fn packages_and_triggers(home: &Home) {
         assert_eq!(store.triggers().await.unwrap(), [state(event, tick)]);
     }
 }
+
+pub async fn policies_have_versions(home: &Home) {
+    let store = home.open().await;
+    assert_eq!(store.policy().await.unwrap(), None);
+    let make = |generation: u64| PolicyVersion {
+        generation,
+        digest: Digest::of(&generation.to_be_bytes()),
+        text: format!("# {generation}\n[thresholds]"),
+        source: "api".to_owned(),
+        put_by: Actor::from(who("ann")),
+        put_at: at(i64::try_from(generation).unwrap()),
+    };
+    let put = async |generation| {
+        let write = Write::PutPolicy(Box::new(make(generation)));
+        store.commit(None, vec![write]).await
+    };
+    for generation in 1..=3 {
+        put(generation).await.unwrap();
+    }
+    for taken in [0, 2, 3, 5] {
+        let error = put(taken).await;
+        assert!(matches!(error, Err(CommitError::Conflict(_))), "{error:?}");
+    }
+    assert_eq!(store.policy().await.unwrap(), Some(make(3)));
+    let versions = async |before, limit| store.policies(before, limit).await.unwrap();
+    assert_eq!(versions(None, 2).await, [make(3), make(2)]);
+    assert_eq!(versions(Some(2), 10).await, [make(1)]);
+}
