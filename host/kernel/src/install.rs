@@ -1,6 +1,8 @@
 //! Changing what is active on a running host: stage, activate, grant, roll back, remove. Each
 //! change is one commit and one swap of the catalogue; a change that fails changes nothing.
 
+mod acts;
+
 use crate::catalogue::{Active, Catalogue};
 use crate::kernel::{Kernel, PluginLoadError};
 use crate::loaded::{LoadError, Loaded};
@@ -15,7 +17,7 @@ use mandate_store::{
     StoreError, Write,
 };
 use mandate_types::{
-    Digest, EventKind, FieldProblem, PluginName, PrincipalName, TenantId, Timestamp,
+    Act, Digest, EventKind, FieldProblem, PluginName, PrincipalName, TenantId, Timestamp,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -142,6 +144,17 @@ impl Kernel {
         staged: Staged,
         request: InstallRequest,
     ) -> Result<Arc<Active>, InstallError> {
+        self.activate_as(Act::PLUGIN_UPGRADED, staged, request)
+            .await
+    }
+
+    /// As [`Self::activate`]; `again` is what it is called where something was installed before.
+    async fn activate_as(
+        &self,
+        again: &'static str,
+        staged: Staged,
+        request: InstallRequest,
+    ) -> Result<Arc<Active>, InstallError> {
         let manifest = &staged.loaded.manifest;
         let name = request.name.as_deref().unwrap_or(&manifest.plugin.id);
         let name = PluginName::parse(name).map_err(|e| InstallError::Name(e.to_string()))?;
@@ -207,11 +220,11 @@ impl Kernel {
                 .into_iter()
                 .map(|c| Write::PutCollection(Box::new(c))),
         );
-        let action = if stored.is_some() {
-            "upgraded"
-        } else {
-            "installed"
+        let (action, act) = match stored {
+            Some(_) => ("upgraded", again),
+            None => ("installed", Act::PLUGIN_INSTALLED),
         };
+        writes.extend(acts::changed(Some(act), stored.as_ref(), &installation));
         self.apply(installation, staged.loaded, action, writes)
             .await
     }
@@ -234,7 +247,7 @@ impl Kernel {
             .clone()
             .ok_or_else(|| InstallError::NotInstalled(name.clone()))?;
         let loaded = self.load(&current.digest).await?;
-        let mut installation = current;
+        let mut installation = current.clone();
         if let Some(grant) = grant {
             check_grant(&loaded.manifest, &grant)?;
             installation.grant = grant;
@@ -247,8 +260,13 @@ impl Kernel {
         installation.grant.generation = generation(&stored);
         installation.updated_at = Timestamp::now();
         installation.updated_by = by;
-        self.apply(installation, loaded, "changed", Vec::new())
-            .await
+        let act = match status {
+            Some(InstallationStatus::Quarantined) => Some(Act::PLUGIN_QUARANTINED),
+            Some(InstallationStatus::Active) => Some(Act::PLUGIN_ACTIVATED),
+            None => None,
+        };
+        let writes = acts::changed(act, Some(&current), &installation);
+        self.apply(installation, loaded, "changed", writes).await
     }
 
     /// Makes the version before the active one again, with the present grant as far as that
@@ -276,7 +294,8 @@ impl Kernel {
             settings: None,
             by,
         };
-        self.activate(Staged { loaded, bytes }, request).await
+        self.activate_as(Act::PLUGIN_ROLLED_BACK, Staged { loaded, bytes }, request)
+            .await
     }
 
     /// Forgets an installation. What runs goes on, its records stay, its routes are gone.
@@ -285,10 +304,11 @@ impl Kernel {
     /// [`InstallError`]; nothing changed then.
     pub async fn remove(&self, name: &PluginName, by: PrincipalName) -> Result<(), InstallError> {
         let _changing = self.changing.lock().await;
-        let Some(installation) = self.installation(name).await? else {
-            return Err(InstallError::NotInstalled(name.clone()));
-        };
-        let mut writes = vec![Write::RemoveInstallation(Box::new(installation))];
+        let stored = self.installation(name).await?;
+        let mut gone = stored.ok_or_else(|| InstallError::NotInstalled(name.clone()))?;
+        gone.updated_by = by.clone();
+        let act = acts::removed(&gone);
+        let mut writes = vec![Write::RemoveInstallation(Box::new(gone)), act];
         for collection in self.store().collections().await? {
             if collection.owner == *name && !collection.retired {
                 let retired = Collection {

@@ -10,6 +10,7 @@
     )
 )]
 
+pub mod audit;
 mod call;
 pub mod capability;
 mod catalogue;

@@ -1,16 +1,18 @@
 //! A whole host: kernel, tasks and triggers over one data directory, opened and closed as one.
 
+use crate::acts;
 use crate::config::{Config, EventConfig, JournalConfig, data_dir};
 use crate::task::Tasks;
 use crate::telemetry::{self, StoredTelemetry};
 use crate::trigger::Triggers;
 use anyhow::Context;
 use mandate_egress::{Egress, Guard, Secrets};
+use mandate_kernel::audit::Audit;
 use mandate_kernel::{EffectKeys, Kernel};
 use mandate_llm::Chain;
 use mandate_policy::Policy;
 use mandate_store::{Principal, SharedSeries, SharedStore, Write};
-use mandate_types::{Digest, PrincipalName, Role, Timestamp};
+use mandate_types::{Actor, Digest, PrincipalName, Role, Timestamp};
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -33,6 +35,8 @@ pub struct Host {
     pub tasks: Arc<Tasks>,
     /// What agents look at.
     pub series: SharedSeries,
+    /// Who did what.
+    pub audit: Arc<Audit>,
 }
 
 impl Host {
@@ -44,6 +48,8 @@ impl Host {
     pub async fn open(dir: &Path, config: &Config, own: Vec<SocketAddr>) -> anyhow::Result<Self> {
         let data_dir = data_dir(dir)?;
         let store = mandate_store::open_embedded(&data_dir).await?;
+        let audit = Audit::open(store.clone(), &data_dir).await?;
+        acts::configuration(&store, config).await?;
         let series = config.telemetry.settings();
         let series = mandate_store::open_telemetry(&data_dir, series).await?;
         let key = host_key(&data_dir)?;
@@ -78,6 +84,7 @@ impl Host {
             kernel,
             tasks,
             series,
+            audit,
         })
     }
 
@@ -91,6 +98,7 @@ impl Host {
         Triggers::new(self.kernel.clone(), self.tasks.clone(), keep)
             .start()
             .await?;
+        tokio::spawn(self.audit.clone().keep_sealed());
         let store = self.kernel.store().clone();
         tokio::spawn(sweep(store, config.events, config.journal));
         tokio::spawn(telemetry::sweep(self.series.clone()));
@@ -126,8 +134,9 @@ impl Host {
             created_at: Timestamp::now(),
             expires_at: None,
         };
+        let act = acts::token_created(&Actor::host(), &principal);
         store
-            .commit(None, vec![Write::PutPrincipal(Box::new(principal))])
+            .commit(None, vec![Write::PutPrincipal(Box::new(principal)), act])
             .await?;
         tracing::info!(file = %path.display(), "a new administrator token was made");
         Ok(path)

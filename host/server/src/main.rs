@@ -9,6 +9,7 @@
     )
 )]
 
+mod acts;
 mod api;
 mod approval;
 mod cli;

@@ -79,10 +79,10 @@ pub struct ActQuery {
     pub subject: Option<String>,
     /// Only of these tenants; `None` is all, and what is for none.
     pub tenants: Option<Vec<TenantId>>,
-    /// Only after this time.
-    pub after: Option<Timestamp>,
+    /// Only from this time on.
+    pub since: Option<Timestamp>,
     /// Only before this time.
-    pub before: Option<Timestamp>,
+    pub until: Option<Timestamp>,
     /// The oldest first, instead of the newest.
     pub oldest_first: bool,
     /// At most so many.

@@ -1,6 +1,6 @@
 //! What the audit tells of: who did what. The names are the texts that are stored and sent.
 
-use crate::PrincipalName;
+use crate::{Digest, PrincipalName, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -39,6 +39,23 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// Where the audit was at a time, signed by the host: kept elsewhere, it shows whether anything up
+/// to there was changed or removed afterwards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// The number of the last act.
+    pub seq: u64,
+    /// Its hash, which is over all before it.
+    pub hash: Digest,
+    /// When it was signed.
+    pub at: Timestamp,
+    /// The host's public key: ed25519, in base64.
+    pub key: String,
+    /// Of the three above with that key, in base64.
+    pub signature: String,
 }
 
 /// What was done. What a plugin or a principal is called is in the act's subject.

@@ -19,7 +19,7 @@ pub mod money;
 pub mod problem;
 pub mod status;
 
-pub use act::{Act, Actor};
+pub use act::{Act, Actor, Checkpoint};
 pub use clock::Timestamp;
 pub use ids::{
     DecisionId, DeliveryId, Digest, ExecutionId, InvocationId, PluginName, PrincipalName,

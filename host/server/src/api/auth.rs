@@ -4,6 +4,7 @@
 use super::Api;
 use super::error::{ApiError, ApiResult};
 use super::limit::Rates;
+use super::sign_in::SignIns;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -32,6 +33,7 @@ pub struct Door {
     /// however late that was kept.
     generation: AtomicU64,
     rates: Rates,
+    sign_ins: SignIns,
     changing: tokio::sync::Mutex<()>,
 }
 
@@ -43,6 +45,7 @@ impl Door {
             .time_to_live(BELIEVED)
             .build();
         Self {
+            sign_ins: SignIns::new(store.clone()),
             store,
             known,
             generation: AtomicU64::new(0),
@@ -77,6 +80,7 @@ impl Door {
     ) -> ApiResult<Option<Caller>> {
         let generation = self.generation.load(Ordering::Acquire);
         let known = self.known.get(key).await;
+        let mut looked_up = false;
         let principal = match known {
             Some((then, principal)) if then == generation => principal,
             _ => {
@@ -89,13 +93,20 @@ impl Door {
                     return Ok(None);
                 };
                 let found = Arc::new(found);
+                looked_up = true;
                 self.known.insert(*key, (generation, found.clone())).await;
                 found
             }
         };
         let end = principal.expires_at;
         let expired = end.is_some_and(|end| end <= Timestamp::now());
-        Ok((!expired).then_some(Caller(principal)))
+        if expired {
+            return Ok(None);
+        }
+        if looked_up {
+            self.sign_ins.came(*key, &principal, peer).await;
+        }
+        Ok(Some(Caller(principal)))
     }
 
     /// Who calls with this token, if they do not call too often.
@@ -104,6 +115,7 @@ impl Door {
     /// 401 for nobody, 429 for too often.
     pub async fn enter(&self, key: &TokenKey, peer: Option<IpAddr>) -> ApiResult<Caller> {
         let caller = self.principal(key, peer).await?.ok_or_else(|| {
+            self.sign_ins.refused(peer);
             Problem::unauthorized("the token is not one of this host, or has ended or was removed")
         })?;
         self.rates.principal(&caller.name)?;

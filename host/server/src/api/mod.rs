@@ -4,6 +4,7 @@
 mod actions;
 mod activity;
 mod agents;
+mod audit;
 mod auth;
 mod decision_page;
 mod decisions;
@@ -26,6 +27,7 @@ mod questions;
 mod record_filter;
 mod records;
 mod routes;
+mod sign_in;
 mod state;
 mod tasks;
 mod telemetry;
@@ -142,6 +144,8 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::remove))
         .routes(routes!(tokens::whoami))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::checkpoint))
         .routes(routes!(observe::health))
         .routes(routes!(observe::ready))
         .routes(routes!(observe::metrics))

@@ -13,6 +13,7 @@ use crate::approval::Approvals;
 use crate::task::Tasks;
 use crate::webhook::Webhooks;
 use mandate_kernel::Kernel;
+use mandate_kernel::audit::Audit;
 use mandate_store::SharedStore;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,8 @@ pub struct ApiState {
     pub metrics: PrometheusHandle,
     /// Where telemetry comes in.
     pub intake: Intake,
+    /// Who did what.
+    pub audit: Arc<Audit>,
     /// When the host started.
     pub started: Instant,
     /// Who calls.
@@ -133,6 +136,7 @@ impl Api {
         settings: ApiSettings,
         metrics: PrometheusHandle,
         intake: Intake,
+        audit: Arc<Audit>,
     ) -> Self {
         let rates = Rates::new(settings.requests_per_second, settings.request_burst);
         let state = Arc::new(ApiState {
@@ -151,6 +155,7 @@ impl Api {
             settings,
             metrics,
             intake,
+            audit,
         });
         super::hub::start(&state);
         state.webhooks.start();

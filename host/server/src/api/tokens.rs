@@ -5,6 +5,7 @@ use super::doc::{Changes, Reads};
 use super::error::{ApiResult, to_its_end};
 use super::input::{JsonBody, PathOf};
 use super::{Api, Listing};
+use crate::acts;
 use crate::host::new_token;
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +13,7 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
 use mandate_store::{CommitError, Principal, Write};
-use mandate_types::{Digest, PrincipalName, Problem, Role, TenantId, Timestamp};
+use mandate_types::{Actor, Digest, PrincipalName, Problem, Role, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Who the caller is.
@@ -87,13 +88,19 @@ pub async fn list(_: Admin, State(api): State<Api>) -> ApiResult<Json<Listing<Pr
     responses((status = 201, body = MadeToken), Changes),
 )]
 pub async fn create(
-    _: Admin,
+    admin: Admin,
     State(api): State<Api>,
     JsonBody(new): JsonBody<NewToken>,
 ) -> ApiResult<impl IntoResponse> {
     let now = Timestamp::now();
     if new.expires_at.is_some_and(|end| end <= now) {
         return Err(Problem::invalid_field("/expires_at", "a time to come").into());
+    }
+    if new.name == PrincipalName::host() {
+        let detail = "`mandate` is the host itself: take another name";
+        return Err(Problem::invalid(detail)
+            .with_field("/name", "another name")
+            .into());
     }
     let _changing = api.door.changing().await;
     if api
@@ -125,7 +132,8 @@ pub async fn create(
         expires_at: new.expires_at,
     };
     let put = Write::PutPrincipal(Box::new(principal.clone()));
-    write(&api, put).await?;
+    let act = acts::token_created(&Actor::from(&admin.name), &principal);
+    write(&api, vec![put, act]).await?;
     let location = format!("/api/v1/tokens/{}", principal.name);
     Ok((
         StatusCode::CREATED,
@@ -135,10 +143,10 @@ pub async fn create(
 }
 
 /// Writes a change of principals; whom it is about is looked up again from then on.
-async fn write(api: &Api, change: Write) -> ApiResult<()> {
+async fn write(api: &Api, change: Vec<Write>) -> ApiResult<()> {
     let api = api.clone();
     to_its_end(async move {
-        api.store().commit(None, vec![change]).await?;
+        api.store().commit(None, change).await?;
         api.door.forget();
         Ok::<_, CommitError>(())
     })
@@ -152,7 +160,7 @@ async fn write(api: &Api, change: Write) -> ApiResult<()> {
     responses((status = 204, description = "Removed"), Changes),
 )]
 pub async fn remove(
-    _: Admin,
+    admin: Admin,
     State(api): State<Api>,
     PathOf(name): PathOf<String>,
 ) -> ApiResult<StatusCode> {
@@ -173,6 +181,8 @@ pub async fn remove(
         let detail = "this is the last administrator of the host; make another one first";
         return Err(Problem::conflict(detail).into());
     }
-    write(&api, Write::RemovePrincipal(found.name.clone())).await?;
+    let remove = Write::RemovePrincipal(found.name.clone());
+    let act = acts::token_removed(&Actor::from(&admin.name), found);
+    write(&api, vec![remove, act]).await?;
     Ok(StatusCode::NO_CONTENT)
 }

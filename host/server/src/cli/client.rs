@@ -20,6 +20,15 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// To the host at `url`; without a token, with the administrator's in `data_dir`.
+    pub fn new(url: String, token: Option<String>, data_dir: PathBuf) -> Self {
+        Self {
+            url,
+            token,
+            data_dir,
+        }
+    }
+
     /// A request to `path` below `/api/v1`, signed in.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Only here do errors become mere text.
 
+mod audit;
 mod client;
 mod decision;
 mod decision_answer;
@@ -45,6 +46,9 @@ enum Command {
     /// Make and list tokens, on the machine of a host that does not run
     #[command(subcommand)]
     Token(token::Command),
+    /// Verify, export and mark who did what
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// What concerns all that a tenant has
     #[command(subcommand)]
     Tenant(Tenant),
@@ -109,6 +113,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         match cli.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Token(command) => token::run(command).await,
+            Command::Audit(command) => audit::run(command).await,
             Command::Decision(command) => decision::run(command).await,
             Command::Question(command) => question::run(command).await,
             Command::Execution(command) => execution::run(command).await,

@@ -68,6 +68,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         config.api.clone(),
         metrics,
         Intake::new(host.series.clone(), config.telemetry.clone()),
+        host.audit.clone(),
     );
     if !config.approvals.notify.is_empty() {
         let here = format!("http://{address}");
@@ -94,6 +95,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         drained.send_replace(true);
     });
     listen::serve(listener, router, &config.api, told).await;
+    if let Err(error) = host.audit.seal().await {
+        tracing::warn!(%error, "the last acts of the audit were not sealed; the next start does it");
+    }
     if let Err(error) = host.series.settle().await {
         tracing::warn!(%error, "telemetry was not put away; the next start reads it again, nothing is lost");
     }

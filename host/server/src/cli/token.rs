@@ -1,10 +1,12 @@
 //! `mandate token`: tokens made on the host's own machine, while the host does not run. On a
 //! running host, `POST /api/v1/tokens` does the same.
 
+use crate::acts;
 use crate::host::new_token;
 use anyhow::{Context, bail};
+use mandate_kernel::audit::Audit;
 use mandate_store::{Principal, SharedStore, Write};
-use mandate_types::{Digest, PrincipalName, Role, TenantId, Timestamp};
+use mandate_types::{Actor, Digest, PrincipalName, Role, TenantId, Timestamp};
 use std::path::{Path, PathBuf};
 
 /// `mandate token …`
@@ -51,6 +53,9 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             if store.principals().await?.iter().any(|p| p.name == name) {
                 bail!("there is a token of `{name}` already");
             }
+            if name == PrincipalName::host() {
+                bail!("`{name}` is the host itself: take another name");
+            }
             let token = new_token()?;
             let principal = Principal {
                 name,
@@ -60,9 +65,12 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
                 created_at: Timestamp::now(),
                 expires_at: None,
             };
+            // Whoever has the machine needs no name.
+            let act = acts::token_created(&Actor::host(), &principal);
             store
-                .commit(None, vec![Write::PutPrincipal(Box::new(principal))])
+                .commit(None, vec![Write::PutPrincipal(Box::new(principal)), act])
                 .await?;
+            Audit::open(store, &data_dir).await?;
             println!("{token}");
         }
         Command::List { data_dir } => {

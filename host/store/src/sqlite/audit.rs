@@ -55,7 +55,7 @@ fn read(row: &SqliteRow) -> Result<AuditedAct, StoreError> {
 const LISTING: &str = "audit";
 
 async fn acts(readers: &SqlitePool, query: &ActQuery) -> Result<Page<AuditedAct>, StoreError> {
-    let mut sql = Sql::new("SELECT * FROM audit WHERE true");
+    let mut sql = Sql::new("SELECT * FROM audit WHERE seq > 0");
     if let Some(tenants) = &query.tenants {
         sql.push(" AND tenant IN ")
             .list(tenants.iter().map(Arg::text));
@@ -70,11 +70,11 @@ async fn acts(readers: &SqlitePool, query: &ActQuery) -> Result<Page<AuditedAct>
     if let Some(subject) = &query.subject {
         sql.clause(" AND subject = ?", Arg::text(subject));
     }
-    if let Some(after) = query.after {
-        sql.clause(" AND at > ?", after.into());
+    if let Some(since) = query.since {
+        sql.clause(" AND at >= ?", since.into());
     }
-    if let Some(before) = query.before {
-        sql.clause(" AND at < ?", before.into());
+    if let Some(until) = query.until {
+        sql.clause(" AND at < ?", until.into());
     }
     let (later, order) = if query.oldest_first {
         (" AND seq > ?", " ORDER BY seq LIMIT ")
@@ -88,7 +88,11 @@ async fn acts(readers: &SqlitePool, query: &ActQuery) -> Result<Page<AuditedAct>
     sql.push(order)
         .bind(Arg::Int(i64::from(super::page_size(query.limit)) + 1));
     let rows = sql.all(readers).await?;
-    super::page(&rows, query.limit, read, |act| {
+    let named = |row: &SqliteRow| {
+        let seq = row.get_count("seq")?;
+        read(row).map_err(|error| StoreError::Corrupt(format!("act {seq} of the audit: {error}")))
+    };
+    super::page(&rows, query.limit, named, |act| {
         cursor::encode(LISTING, &[Arg::count(act.seq)])
     })
 }

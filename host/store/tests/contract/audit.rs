@@ -89,8 +89,8 @@ pub async fn acts_are_found_by_who_what_when_and_for_whom(home: &Home) {
         [4, 2]
     );
     assert_eq!(found(&|q| q.tenants = Some(vec![])).await, [0_u64; 0]);
-    assert_eq!(found(&|q| q.after = Some(at(1))).await, [4]);
-    assert_eq!(found(&|q| q.before = Some(at(50))).await, [3, 2, 1]);
+    assert_eq!(found(&|q| q.since = Some(at(2))).await, [4]);
+    assert_eq!(found(&|q| q.until = Some(at(50))).await, [3, 2, 1]);
     let mut query = ActQuery {
         subject: x(),
         limit: 2,
