@@ -85,6 +85,17 @@ impl From<String> for Text {
     }
 }
 
+/// What only a replay sees again.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen {
+    /// Eight bytes of the host's randomness.
+    Random,
+    /// The guest's clock.
+    Now,
+    /// A NaN computed from one with a payload.
+    Nan,
+}
+
 /// One thing that a guest does.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // the fields are those of the contract
@@ -162,6 +173,9 @@ pub enum Do {
         body: Option<Text>,
         timeout_ms: Option<u64>,
     },
+    /// Shows eight random bytes, the time or the bits of a NaN: asks for the record of the
+    /// collection `seen` that has them as its id, so that they are in the journal.
+    Show(Seen),
     /// So many times.
     Repeat(u32, Box<Do>),
     /// Answers `unavailable` unless this is at least the n-th execution of the task.

@@ -12,7 +12,7 @@ use mandate_plugin::{Package, TrustedKeys};
 use mandate_policy::Policy;
 use mandate_runtime::{Runtime, RuntimeError};
 use mandate_store::{SharedStore, StoreError};
-use mandate_types::Digest;
+use mandate_types::{Digest, PluginName};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
@@ -237,6 +237,49 @@ impl Kernel {
         let loaded = Arc::new(Loaded::load(&self.runtime, &package).await?);
         self.keep(&loaded);
         Ok(loaded)
+    }
+
+    /// Under which installation an execution goes on that began with the component `digest` under
+    /// `name`: what is installed there, or what was when it was removed. None when that is
+    /// another plugin, whose grant is none of its business.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn plugin_for(
+        &self,
+        name: &PluginName,
+        digest: &Digest,
+    ) -> Result<Option<Arc<Active>>, StoreError> {
+        let installed = self.catalogue().installed(name).cloned();
+        let loaded = match self.load(digest).await {
+            Ok(loaded) => loaded,
+            Err(PluginLoadError::Store(error)) => return Err(error),
+            // Whoever goes on with it is told why it cannot be.
+            Err(_) => return Ok(installed),
+        };
+        let is_that = |other: &Loaded| {
+            let (own, other) = (&loaded.manifest.plugin, &other.manifest.plugin);
+            own.id == other.id && own.publisher == other.publisher
+        };
+        if let Some(installed) = installed
+            && is_that(&installed.loaded)
+        {
+            return Ok(Some(installed));
+        }
+        let Some(former) = self.store.former_installation(name).await? else {
+            return Ok(None);
+        };
+        let last = match self.load(&former.digest).await {
+            Ok(last) => last,
+            Err(PluginLoadError::Store(error)) => return Err(error),
+            Err(_) => return Ok(None),
+        };
+        Ok(is_that(&last).then(|| {
+            Arc::new(Active {
+                installation: former,
+                loaded,
+            })
+        }))
     }
 
     pub(crate) fn ready(&self, digest: &Digest) -> Option<Arc<Loaded>> {

@@ -1,6 +1,6 @@
 //! The core module of a guest that makes a list of calls, as WAT.
 
-use super::{Act, Contract, Do, ESTIMATE, Guest, Kind, Text};
+use super::{Act, Contract, Do, ESTIMATE, Guest, Kind, Seen, Text};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 const DATA: usize = 4096;
 /// Where the answer of `run` and `call` is.
 const ANSWER: usize = 256;
+/// Where sixteen hexadecimal digits are.
+const DIGITS: usize = 2048;
 /// Where the host writes what it answers.
 const TOLD: usize = 512;
 
@@ -232,6 +234,13 @@ impl Code {
                 let params = ["i32"; 16].join(" ");
                 self.ask(INVOKE, "submit", &params, &arguments.join(" "));
             }
+            Do::Show(what) => {
+                let bits = self.bits(*what);
+                let _ = writeln!(self.body, "(call $digits {bits})");
+                let collection = self.text("seen");
+                let arguments = format!("{collection} (i32.const {DIGITS}) (i32.const 16)");
+                self.ask(RECORDS, "get", "i32 i32 i32 i32", &arguments);
+            }
             Do::Offers => self.ask(INVOKE, "offers", "", ""),
             Do::Complete { prompt, tools } => self.complete(prompt, tools),
             Do::Embed(text) => {
@@ -360,6 +369,29 @@ impl Code {
         self.ask("mandate:llm/llm", "complete", &params, &arguments);
     }
 
+    /// 64 bits on the stack.
+    fn bits(&mut self, what: Seen) -> String {
+        match what {
+            Seen::Random => {
+                self.ask("mandate:system/random", "bytes", "i32", "(i32.const 8)");
+                format!("(i64.load (i32.load (i32.const {TOLD})))")
+            }
+            Seen::Now => {
+                let interface = "mandate:system/clock";
+                self.interfaces.insert(interface);
+                let versioned = self.contract.versioned(interface);
+                self.imports.insert(format!(
+                    "(import \"{versioned}\" \"now\" (func $now (result i64)))"
+                ));
+                "(call $now)".to_owned()
+            }
+            Seen::Nan => {
+                let nan = "(f64.add (f64.const nan:0x8000000000123) (f64.const 1))";
+                format!("(i64.reinterpret_f64 {nan})")
+            }
+        }
+    }
+
     fn repeat(&mut self, times: u32, what: &Do) {
         self.labels += 1;
         let (counter, label) = (
@@ -435,6 +467,17 @@ impl Code {
       (drop (memory.grow (i32.add (i32.div_u (local.get $want) (i32.const 65536)) (i32.const 1)))))
     (memory.copy (local.get $at) (local.get $old) (local.get $had))
     (local.get $at))
+  ;; Writes a number in hexadecimal digits.
+  (func $digits (param $bits i64)
+    (local $place i32) (local $digit i32)
+    (local.set $place (i32.const 16))
+    (loop $more
+      (local.set $place (i32.sub (local.get $place) (i32.const 1)))
+      (local.set $digit (i32.wrap_i64 (i64.and (local.get $bits) (i64.const 15))))
+      (i32.store8 offset={DIGITS} (local.get $place)
+        (i32.add (local.get $digit) (select (i32.const 87) (i32.const 48) (i32.gt_u (local.get $digit) (i32.const 9)))))
+      (local.set $bits (i64.shr_u (local.get $bits) (i64.const 4)))
+      (br_if $more (local.get $place))))
   ;; An answer that is an error: its case, and a text.
   (func $refuse (param $case i32) (param $text i32) (param $length i32) (result i32)
     (i32.store8 (i32.const {ANSWER}) (i32.const 1))

@@ -20,7 +20,7 @@ pub enum Command {
 /// `mandate execution export`
 #[derive(clap::Args)]
 pub struct ExportArgs {
-    /// The execution: exe-…
+    /// The execution: exec-…
     execution: String,
     /// Put the plugins that ran into the document
     #[arg(long)]

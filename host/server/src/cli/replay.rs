@@ -21,7 +21,7 @@ const MOST_SHOWN: usize = 400;
 /// `mandate replay`
 #[derive(clap::Args)]
 pub struct Args {
-    /// An execution of a running host (exe-…), or a file that `mandate execution` wrote
+    /// An execution of a running host (exec-…), or a file that `mandate execution` wrote
     execution: String,
     /// Replay what ran under this plugin's id with this file instead
     #[arg(long = "plugin", value_name = "FILE")]

@@ -1,8 +1,8 @@
 //! Running one task on this host, and writing down how that ended.
 
 use super::{Tasks, task_event};
-use mandate_kernel::{ExecutionEnd, Halted, Ran, Report, Run, RunEnd, RunParked, Stop};
-use mandate_store::{StoreError, Task, TaskChange, TaskError, Write};
+use mandate_kernel::{Active, ExecutionEnd, Halted, Ran, Report, Run, RunEnd, RunParked, Stop};
+use mandate_store::{Execution, StoreError, Task, TaskChange, TaskError, Write};
 use mandate_types::{EventKind, ExecutionId, TaskStatus, Timestamp};
 use serde_json::json;
 use std::sync::Arc;
@@ -93,12 +93,11 @@ impl Tasks {
     }
 
     async fn execution_of(&self, task: &Arc<Task>, stop: Stop) -> Result<Option<Ran>, Halted> {
-        let catalogue = self.kernel.catalogue();
-        let plugin = task
-            .assigned_agents
-            .first()
-            .and_then(|name| catalogue.plugin(name.as_str()));
-        let Some(plugin) = plugin.cloned() else {
+        let known = match &task.execution {
+            Some(id) if task.status == TaskStatus::Running => self.store().execution(id).await?,
+            _ => None,
+        };
+        let Some(plugin) = self.plugin_of(task, known.as_ref()).await? else {
             let name = task
                 .assigned_agents
                 .first()
@@ -106,10 +105,6 @@ impl Tasks {
             let message = format!("the agent `{name}` is not installed (any more)");
             self.fail(task, error("not_found", &message)).await?;
             return Ok(None);
-        };
-        let known = match &task.execution {
-            Some(id) if task.status == TaskStatus::Running => self.store().execution(id).await?,
-            _ => None,
         };
         if let Some(execution) = known {
             tracing::info!(task = %task.id, execution = %execution.id, "goes on by replay");
@@ -169,6 +164,25 @@ impl Tasks {
             with_start,
         };
         self.kernel.run(run, execution).await.map(Some)
+    }
+
+    /// Who does the task: what is installed; and of an execution that began already the plugin
+    /// that began it, also if it was removed meanwhile.
+    async fn plugin_of(
+        &self,
+        task: &Task,
+        known: Option<&Execution>,
+    ) -> Result<Option<Arc<Active>>, Halted> {
+        let began = match known {
+            Some(execution) => self.store().invocation(&execution.root).await?,
+            None => None,
+        };
+        if let Some(root) = began {
+            let plugin = self.kernel.plugin_for(&root.plugin, &root.digest).await?;
+            return Ok(plugin);
+        }
+        let name = task.assigned_agents.first();
+        Ok(name.and_then(|name| self.kernel.catalogue().installed(name).cloned()))
     }
 
     /// A task that cannot even start.
