@@ -99,6 +99,7 @@ impl Host {
         Triggers::new(self.kernel.clone(), self.tasks.clone(), keep)
             .start()
             .await?;
+        tokio::spawn(self.audit.clone().keep_sealed());
         let store = self.kernel.store().clone();
         tokio::spawn(sweep(store, config.events, config.journal));
         tokio::spawn(self.audit.clone().keep_sealed());
