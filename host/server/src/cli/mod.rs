@@ -52,9 +52,6 @@ enum Command {
     /// Make and list tokens, on the machine of a host that does not run
     #[command(subcommand)]
     Token(token::Command),
-    /// Verify, export and mark who did what
-    #[command(subcommand)]
-    Audit(audit::Command),
     /// What concerns all that a tenant has
     #[command(subcommand)]
     Tenant(Tenant),
