@@ -14,6 +14,7 @@ pub mod cost;
 pub mod document;
 pub mod facts;
 pub mod grant;
+pub mod halt;
 pub mod http;
 pub mod policy;
 pub mod terms;
@@ -34,6 +35,7 @@ pub use grant::{
     Capabilities, Grant, InvokeCapability, LlmCapability, ModelClass, RecordsCapability, Refusal,
     TelemetryAccess,
 };
+pub use halt::Halts;
 pub use http::HttpCapability;
 pub use policy::Policy;
 pub use terms::{ToolCost, ToolTerms};

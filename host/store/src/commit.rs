@@ -14,8 +14,8 @@ use crate::principal::Principal;
 use crate::record::{Collection, RecordWrite};
 use crate::task::{Task, TaskChange};
 use mandate_types::{
-    Ceiling, DecisionId, DecisionStatus, Digest, ExecutionId, InvocationId, MicroUsd, PluginName,
-    PrincipalName, QuestionId, TaskId, TaskStatus, TenantId, Timestamp,
+    Ceiling, DecisionId, DecisionStatus, Digest, ExecutionId, Halt, HaltScope, InvocationId,
+    MicroUsd, PluginName, PrincipalName, QuestionId, TaskId, TaskStatus, TenantId, Timestamp,
 };
 use std::sync::Arc;
 
@@ -203,6 +203,18 @@ pub enum Write {
     Audit(Box<NewAct>),
     /// The hashes that chain acts, by their numbers.
     SealActs(Vec<(u64, Digest)>),
+    /// Halts a scope; one that is halted already is [`CommitError::Conflict`].
+    PutHalt(Box<Halt>),
+    /// Ends the halt of a scope.
+    RemoveHalt(HaltScope),
+    /// Changes nothing. If work for this tenant in which these plugins take part is halted, nothing
+    /// of the commit is written: [`CommitError::Halted`].
+    NotHalted {
+        /// For whom.
+        tenant: TenantId,
+        /// Who takes part.
+        plugins: Vec<PluginName>,
+    },
 }
 
 /// What came of a commit.
@@ -271,6 +283,9 @@ pub enum CommitError {
         /// The digest of the request it came with then.
         request: Digest,
     },
+    /// What was to be written is halted.
+    #[error("{0}")]
+    Halted(Box<Halt>),
     /// The database could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -17,6 +17,7 @@ pub mod crash;
 pub mod decision;
 pub mod delivery;
 pub mod event;
+pub mod halt;
 pub mod journal;
 pub mod ledger;
 pub mod notification;
@@ -43,6 +44,7 @@ pub use decision::{
 };
 pub use delivery::{Delivery, DeliveryKey, DeliveryStatus, DeliveryStore};
 pub use event::{Event, EventQuery, EventStore, NewEvent};
+pub use halt::HaltStore;
 pub use journal::{
     Ending, Execution, Invocation, JournalStore, LogLevel, LogLine, Step, StepAnswer,
 };
@@ -96,6 +98,7 @@ pub trait Store:
     + AuditStore
     + DecisionStore
     + LedgerStore
+    + HaltStore
     + NotificationStore
 {
 }

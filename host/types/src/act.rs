@@ -91,6 +91,8 @@ impl Act {
     pub const CONFIGURATION_CHANGED: &'static str = "configuration_changed";
     /// The key of a tenant's journals was destroyed.
     pub const JOURNALS_ERASED: &'static str = "journals_erased";
+    pub const HALTED: &'static str = "halted";
+    pub const RESUMED: &'static str = "resumed";
     /// A new key signs from here on.
     pub const AUDIT_KEY_MADE: &'static str = "audit_key_made";
     /// Acts were sealed at a start, because the host before ended without doing it.

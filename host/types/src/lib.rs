@@ -11,6 +11,7 @@
 
 pub mod act;
 pub mod clock;
+pub mod halt;
 pub mod ids;
 pub mod json;
 pub mod ledger;
@@ -21,6 +22,7 @@ pub mod status;
 
 pub use act::{Act, Actor, Checkpoint};
 pub use clock::Timestamp;
+pub use halt::{Halt, HaltScope, HaltScopeError};
 pub use ids::{
     DecisionId, DeliveryId, Digest, ExecutionId, InvocationId, PluginName, PrincipalName,
     QuestionId, Subject, TaskId, TenantId,

@@ -88,6 +88,8 @@ closed_set!(
         Budget = "budget",
         /// Time.
         Sleep = "sleep",
+        /// The end of a halt.
+        Halt = "halt",
     }
 );
 

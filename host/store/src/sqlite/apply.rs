@@ -4,16 +4,17 @@ use super::bulk::{Bulk, Key, Table, Texts};
 use super::op::{self, Op, StepKey};
 use super::sql::{self, Arg, Columns};
 use super::{
-    audit, collection, decision, delivery, journal, ledger, notification, plugin, principal, task,
-    vault, waits,
+    audit, collection, decision, delivery, halt, journal, ledger, notification, plugin, principal,
+    task, vault, waits,
 };
 use crate::commit::Lease;
 use crate::decision::Woken;
 use crate::record::{Collection, RecordWrite};
 use crate::{CommitError, StoreError};
+use mandate_policy::Halts;
 use mandate_types::{
-    DecisionId, DecisionStatus, ExecutionId, InvocationId, PluginName, PrincipalName, TaskId,
-    TenantId,
+    DecisionId, DecisionStatus, ExecutionId, Halt, HaltScope, InvocationId, PluginName,
+    PrincipalName, TaskId, TenantId,
 };
 use sqlx::sqlite::SqliteConnection;
 use std::borrow::Cow;
@@ -57,6 +58,7 @@ pub(super) struct Known {
     pub(super) last_act: u64,
     pub(super) collections: Arc<HashMap<String, Arc<Collection>>>,
     pub(super) tenants: Arc<HashSet<TenantId>>,
+    pub(super) halts: Arc<Halts>,
 }
 
 /// A transaction that is under way.
@@ -287,6 +289,13 @@ impl<'a> Batch<'a, '_> {
                 self.flush().await?;
                 sql::run(self.conn, audit::SEAL, row).await?;
             }
+            Op::PutHalt { halt, row } => self.put_halt(halt, row).await?,
+            Op::RemoveHalt(scope) => self.remove_halt(scope).await?,
+            Op::NotHalted { tenant, plugins } => {
+                if let Some(halt) = self.known.halts.covering(tenant, plugins) {
+                    return Err(CommitError::Halted(Box::new(halt.clone())).into());
+                }
+            }
         }
         Ok(())
     }
@@ -482,6 +491,21 @@ impl<'a> Batch<'a, '_> {
         collection::declare(self.conn, before.as_deref(), declared).await?;
         Arc::make_mut(&mut self.known.collections)
             .insert(declared.name.clone(), Arc::clone(declared));
+        Ok(())
+    }
+
+    async fn put_halt(&mut self, halt: &Halt, row: &[Arg]) -> Result<(), Refused> {
+        sql::run(self.conn, halt::PUT, row).await?;
+        Arc::make_mut(&mut self.known.halts).put(halt.clone());
+        Ok(())
+    }
+
+    async fn remove_halt(&mut self, scope: &HaltScope) -> Result<(), Refused> {
+        let scope_arg = [Arg::text(scope.to_string())];
+        if sql::run(self.conn, halt::REMOVE, &scope_arg).await? == 0 {
+            return Err(CommitError::NotFound(format!("halt of `{scope}`")).into());
+        }
+        Arc::make_mut(&mut self.known.halts).remove(scope);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod cursor;
 mod decision;
 mod delivery;
 mod event;
+mod halt;
 mod journal;
 mod ledger;
 mod log;

@@ -5,8 +5,8 @@ use super::ledger::Reservation;
 use super::sql::Arg;
 use super::vault::Sealer;
 use super::{
-    audit, collection, decision, delivery, event, journal, log, notification, plugin, principal,
-    task,
+    audit, collection, decision, delivery, event, halt, journal, log, notification, plugin,
+    principal, task,
 };
 use crate::commit::Write;
 use crate::decision::{Wait, WaitKey};
@@ -14,8 +14,8 @@ use crate::event::NewEvent;
 use crate::record::{Collection, RecordWrite};
 use crate::{CommitError, StoreError};
 use mandate_types::{
-    DecisionId, DeliveryId, Digest, ExecutionId, InvocationId, MicroUsd, PluginName, PrincipalName,
-    QuestionId, TaskId, TaskStatus, TenantId, Timestamp,
+    DecisionId, DeliveryId, Digest, ExecutionId, Halt, HaltScope, InvocationId, MicroUsd,
+    PluginName, PrincipalName, QuestionId, TaskId, TaskStatus, TenantId, Timestamp,
 };
 use std::sync::Arc;
 
@@ -140,6 +140,15 @@ pub(super) enum Op {
     RemovePrincipal(PrincipalName),
     Audit(Row),
     SealActs(Row),
+    PutHalt {
+        halt: Box<Halt>,
+        row: Row,
+    },
+    RemoveHalt(HaltScope),
+    NotHalted {
+        tenant: TenantId,
+        plugins: Vec<PluginName>,
+    },
 }
 
 /// Which step.
@@ -330,6 +339,12 @@ fn one(write: Write, sealer: &mut Sealer) -> Result<Op, CommitError> {
         Write::RemovePrincipal(name) => Op::RemovePrincipal(name),
         Write::Audit(act) => Op::Audit(audit::row(&act)),
         Write::SealActs(hashes) => Op::SealActs(vec![Arg::json(&hashes)]),
+        Write::PutHalt(halt) => Op::PutHalt {
+            row: halt::row(&halt),
+            halt,
+        },
+        Write::RemoveHalt(scope) => Op::RemoveHalt(scope),
+        Write::NotHalted { tenant, plugins } => Op::NotHalted { tenant, plugins },
     })
 }
 
@@ -360,6 +375,7 @@ impl Op {
             Self::PutPrincipal { name, .. } => {
                 format!("the token of {name} is that of another principal")
             }
+            Self::PutHalt { halt, .. } => format!("`{}` is halted already", halt.scope),
             _ => "a key is taken".to_owned(),
         })
     }

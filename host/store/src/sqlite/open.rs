@@ -58,6 +58,11 @@ const MIGRATIONS: &[Numbered] = &[
         include_str!("../../../../migrations/sqlite/0007_pins.sql"),
     ),
     (
+        8,
+        "halts",
+        include_str!("../../../../migrations/sqlite/0008_halts.sql"),
+    ),
+    (
         10,
         "notifications",
         include_str!("../../../../migrations/sqlite/0010_notifications.sql"),

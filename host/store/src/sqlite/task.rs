@@ -115,7 +115,7 @@ pub(super) fn change_row(id: &TaskId, from: &[TaskStatus], change: &TaskChange) 
     row
 }
 
-fn read(row: &SqliteRow) -> Result<Task, StoreError> {
+pub(super) fn read(row: &SqliteRow) -> Result<Task, StoreError> {
     Ok(Task {
         id: row.get_id("id")?,
         title: row.get_text("title")?,

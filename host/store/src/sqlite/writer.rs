@@ -123,6 +123,7 @@ impl Writer {
                 .map(|row| row.get_id("tenant"))
                 .collect::<Result<_, _>>()?,
         );
+        known.halts = Arc::new(super::halt::load(conn).await?);
         Ok(known)
     }
 

@@ -12,6 +12,7 @@ mod commits;
 mod deliveries;
 mod durability;
 mod fixtures;
+mod halts;
 mod journal;
 mod notifications;
 mod others;
@@ -74,6 +75,9 @@ contract! {
     deliveries::a_delivery_is_kept_once_and_ends_once,
     deliveries::a_key_can_be_given_back,
     deliveries::ended_deliveries_are_forgotten_after_a_day,
+    halts::what_is_halted_is_not_written,
+    halts::halts_are_there_after_reopening,
+    halts::halted_tasks_are_those_that_wait_for_the_end_of_a_halt,
     others::principals_and_tokens,
     others::installations_have_generations,
     others::packages_and_triggers,
