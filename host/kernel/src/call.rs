@@ -13,7 +13,7 @@ use mandate_runtime::Stop;
 use mandate_store::{Execution, StoreError, Wait, WaitKey, Write};
 use mandate_types::{
     DecisionId, DecisionStatus, Effects, ExecutionId, GuestKind, InvocationId, MicroUsd,
-    PrincipalName, TenantId, Timestamp,
+    PluginName, PrincipalName, TenantId, Timestamp,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -76,7 +76,8 @@ impl Kernel {
             started_at: Timestamp::now(),
         };
         let first = vec![Write::StartExecution(Box::new(started.clone()))];
-        let tree = self.tree_of_call(&started, 1, false, run.stop, first);
+        let plugin = run.plugin.name().clone();
+        let tree = self.tree_of_call(&started, plugin, 1, false, run.stop, first);
         let ready = Ready {
             tree,
             root,
@@ -113,14 +114,22 @@ impl Kernel {
         let decision = store.decision_of(&known.root, 0, 0).await?;
         let decision = decision.ok_or_else(|| lost("decision"))?;
         let epoch = known.lease_epoch.saturating_add(1);
-        let take = Write::TakeExecution {
-            id: execution.clone(),
-            epoch,
-        };
-        store.commit(None, vec![take]).await?;
-        let tree = self.tree_of_call(&known, epoch, true, Stop::new(), Vec::new());
-        tree.remember(&store.invocations(execution).await?);
         let request = &decision.request;
+        let plugin = PluginName::parse(request.tool.split('.').next().unwrap_or_default())
+            .map_err(|_| lost("tool"))?;
+        let take = vec![
+            Write::TakeExecution {
+                id: execution.clone(),
+                epoch,
+            },
+            Write::NotHalted {
+                tenant: known.tenant.clone(),
+                plugins: vec![plugin.clone()],
+            },
+        ];
+        store.commit(None, take).await?;
+        let tree = self.tree_of_call(&known, plugin, epoch, true, Stop::new(), Vec::new());
+        tree.remember(&store.invocations(execution).await?);
         let catalogue = self.catalogue();
         let Some((plugin, tool)) = catalogue.tool(&request.tool) else {
             let message = format!("the tool `{}` is not installed any more", request.tool);
@@ -146,6 +155,7 @@ impl Kernel {
     fn tree_of_call(
         &self,
         execution: &Execution,
+        plugin: PluginName,
         epoch: u64,
         resumed: bool,
         stop: Stop,
@@ -161,6 +171,7 @@ impl Kernel {
             subject: None,
             resumed,
             stop,
+            plugin,
             epoch,
         };
         Arc::new(Tree::new(self.store().clone(), start, first))
@@ -207,7 +218,8 @@ impl Kernel {
             },
             pledge: pledge.clone(),
         };
-        match self.finish(ready.tree.clone(), call).await? {
+        let running = self.runs(&ready.tree);
+        match self.finish(ready.tree.clone(), running, call).await? {
             Ran::Parked(parked) => {
                 let execution = parked.execution.clone();
                 if parked.commit(Vec::new()).await? {
@@ -252,6 +264,7 @@ impl Kernel {
             cost: MicroUsd::ZERO,
             took: Duration::ZERO,
             stopped: false,
+            halted: None,
         })))
     }
 

@@ -187,6 +187,11 @@ impl Asking {
                 Judged::Parked(wait, reason) => return Ok(Cleared::Parked(wait, reason)),
             };
             writes.extend(intent.cloned());
+            // Whom it is about takes no part yet.
+            writes.push(Write::NotHalted {
+                tenant: self.tree.tenant.clone(),
+                plugins: vec![action.active.name().clone()],
+            });
             crash::point("intent.before_commit");
             match self.tree.commit(writes).await {
                 Ok(_) => {

@@ -2,13 +2,14 @@
 //! everything below it.
 
 use crate::catalogue::Active;
+use crate::halt::Running;
 use crate::invocation::{Call, ReportResult, invoke};
 use crate::kernel::Kernel;
 use crate::tree::{Halted, Tree, TreeStart};
 use mandate_runtime::Stop;
 use mandate_store::{CommitError, Execution, StoreError, Task, TaskError, Wait, Write, crash};
 use mandate_types::{
-    Effects, ExecutionId, GuestKind, InvocationId, MicroUsd, Timestamp, WaitReason,
+    Effects, ExecutionId, GuestKind, Halt, InvocationId, MicroUsd, Timestamp, WaitReason,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct ExecutionEnd {
     pub took: Duration,
     /// Whether it was stopped.
     pub stopped: bool,
+    /// The halt that stopped it, if one did.
+    pub halted: Option<Halt>,
 }
 
 /// What became of a run.
@@ -59,6 +62,7 @@ pub struct RunParked {
     waits: Vec<Wait>,
     tree: Arc<Tree>,
     timers: Arc<Notify>,
+    _running: Running,
 }
 
 impl RunParked {
@@ -77,7 +81,8 @@ impl RunParked {
             waits: self.waits,
             at: Timestamp::now(),
         });
-        let committed = self.tree.commit(writes).await;
+        // Also while it is halted: it had come so far, and has no effects by waiting.
+        let committed = self.tree.settle(writes).await;
         crash::point("park.after_commit");
         match committed {
             Ok(_) => {
@@ -96,6 +101,7 @@ pub struct RunEnd {
     /// How it ended.
     pub end: ExecutionEnd,
     tree: Arc<Tree>,
+    _running: Running,
 }
 
 impl RunEnd {
@@ -111,7 +117,11 @@ impl RunEnd {
                 at: Timestamp::now(),
             });
         }
-        self.tree.commit(writes).await?;
+        // A call has nobody who would go on with it: its end is its end.
+        match self.tree.task {
+            Some(_) => self.tree.commit(writes).await?,
+            None => self.tree.settle(writes).await?,
+        };
         crash::point("execution.after_end");
         Ok(self.end)
     }
@@ -136,12 +146,13 @@ impl Kernel {
             started_at: Timestamp::now(),
         };
         let mut first = vec![Write::StartExecution(Box::new(started))];
-        first.extend(run.with_start);
-        let tree = self.tree(&run.task, execution, 1, false, run.stop, first);
+        first.extend(run.with_start.iter().cloned());
+        let tree = self.tree(&run, execution, 1, false, first);
+        let running = self.runs(&tree);
         // On disk before the guest runs: who asks sees it running, and a crash finds it.
-        tree.flush().await?;
+        tree.commit(Vec::new()).await?;
         crash::point("execution.started");
-        self.finish(tree, agent_call(root, run.plugin, run.task))
+        self.finish(tree, running, agent_call(root, run.plugin, run.task))
             .await
     }
 
@@ -159,17 +170,15 @@ impl Kernel {
             id: execution.id.clone(),
             epoch,
         }];
-        take.extend(run.with_start);
+        take.extend(run.with_start.iter().cloned());
+        take.push(Write::NotHalted {
+            tenant: execution.tenant.clone(),
+            plugins: vec![run.plugin.name().clone()],
+        });
+        let tree = self.tree(&run, execution.id.clone(), epoch, true, Vec::new());
+        let running = self.runs(&tree);
         self.store().commit(None, take).await?;
         crash::point("resume.taken");
-        let tree = self.tree(
-            &run.task,
-            execution.id.clone(),
-            epoch,
-            true,
-            run.stop,
-            Vec::new(),
-        );
         let known = self.store().invocations(&tree.execution).await?;
         tree.remember(&known);
         // What is not replayed has its cost on record; the rest is counted as it is replayed.
@@ -178,19 +187,19 @@ impl Kernel {
                 tree.add_cost(ended.cost_micro_usd.0);
             }
         }
-        self.finish(tree, agent_call(execution.root, run.plugin, run.task))
-            .await
+        let call = agent_call(execution.root, run.plugin, run.task);
+        self.finish(tree, running, call).await
     }
 
     fn tree(
         &self,
-        task: &Task,
+        run: &Run,
         execution: ExecutionId,
         epoch: u64,
         resumed: bool,
-        stop: Stop,
         first: Vec<Write>,
     ) -> Arc<Tree> {
+        let task = &run.task;
         let start = TreeStart {
             execution,
             task: Some(task.id.clone()),
@@ -200,7 +209,8 @@ impl Kernel {
             principal: task.created_by.clone(),
             subject: task.subject.clone(),
             resumed,
-            stop,
+            stop: run.stop.clone(),
+            plugin: run.plugin.name().clone(),
             epoch,
         };
         Arc::new(Tree::new(self.store().clone(), start, first))
@@ -209,16 +219,22 @@ impl Kernel {
     pub(crate) async fn finish(
         self: &Arc<Self>,
         tree: Arc<Tree>,
+        running: Running,
         call: Call,
     ) -> Result<Ran, Halted> {
         let begun = std::time::Instant::now();
         // On the guests' own threads: an invocation then needs no hop to get there and back.
-        let running = self
+        let ended = self
             .runtime()
             .spawn(invoke(self.clone(), tree.clone(), call))
             .await;
-        let report = match running {
-            Ok(Err(Halted::Parked)) => return parked(tree, self.timers().clone()),
+        let report = match ended {
+            Ok(Err(Halted::Parked)) => return parked(tree, running, self.timers().clone()),
+            Ok(Err(halted @ Halted::ByOperator(_))) if tree.task.is_some() => {
+                // What was done before is on record, and not asked again.
+                tree.flush().await?;
+                return Err(halted);
+            }
             Ok(report) => report?,
             Err(lost) => {
                 tracing::error!(execution = %tree.execution, error = %lost, "an execution broke off");
@@ -235,12 +251,17 @@ impl Kernel {
             cost: MicroUsd(tree.cost()),
             took: begun.elapsed(),
             stopped: tree.stop.reason().is_some(),
+            halted: tree.halted_by(),
         };
-        Ok(Ran::Ended(RunEnd { end, tree }))
+        Ok(Ran::Ended(RunEnd {
+            end,
+            tree,
+            _running: running,
+        }))
     }
 }
 
-fn parked(tree: Arc<Tree>, timers: Arc<Notify>) -> Result<Ran, Halted> {
+fn parked(tree: Arc<Tree>, running: Running, timers: Arc<Notify>) -> Result<Ran, Halted> {
     let Some((waits, reason)) = tree.waits() else {
         return Err(Halted::Store(StoreError::Corrupt(
             "an execution is parked for nothing".to_owned(),
@@ -253,6 +274,7 @@ fn parked(tree: Arc<Tree>, timers: Arc<Notify>) -> Result<Ran, Halted> {
         waits,
         tree,
         timers,
+        _running: running,
     }))
 }
 

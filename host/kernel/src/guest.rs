@@ -49,6 +49,13 @@ impl Guest {
     /// Ends the instance because the execution cannot go on here.
     pub fn halt(&mut self, halted: Halted) -> HostError {
         let end = End::Stopped(halted.to_string());
+        if let Halted::ByOperator(halt) = &halted {
+            self.scope.tree.halt(halt);
+            if self.scope.tree.task.is_none() {
+                // Nobody goes on with it: it ends here, as if it had been cancelled.
+                return HostError::from(end);
+            }
+        }
         self.halted = Some(halted);
         HostError::from(end)
     }

@@ -85,6 +85,7 @@ pub fn invoke(
 }
 
 async fn start(kernel: Arc<Kernel>, tree: Arc<Tree>, call: Call) -> Result<ReportResult, Halted> {
+    let _part = kernel.takes_part(&tree, call.plugin.name())?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| {
         Halted::Store(mandate_store::StoreError::Unavailable(format!(
@@ -187,6 +188,7 @@ async fn resume(
                 .unwrap_or_else(|| failure("failed", "it failed", false))));
         }
     }
+    let _part = kernel.takes_part(&tree, call.plugin.name())?;
     let loaded = match kernel.load(&known.digest).await {
         Ok(loaded) => loaded,
         Err(crate::kernel::PluginLoadError::Store(error)) => return Err(error.into()),
@@ -281,6 +283,13 @@ async fn run(
     if let Some(halted) = guest.halted {
         dropped.armed = false;
         return Err(halted);
+    }
+    // It has not ended, whatever it ended with.
+    if result.is_err()
+        && let Some(halt) = tree.suspended_by()
+    {
+        dropped.armed = false;
+        return Err(Halted::ByOperator(Box::new(halt)));
     }
     if let (Ok(_), Some(left)) = (&result, guest.journal.left()) {
         dropped.armed = false;

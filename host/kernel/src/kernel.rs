@@ -5,6 +5,7 @@ use crate::catalogue::{Active, Catalogue};
 use crate::effect_keys::EffectKeys;
 use crate::effects::Effects;
 use crate::guest::Guest;
+use crate::halt::Switch;
 use crate::loaded::{LoadError, Loaded};
 use mandate_egress::Egress;
 use mandate_llm::Chain;
@@ -76,6 +77,7 @@ pub struct Kernel {
     timers: Arc<Notify>,
     /// Whether there is too much to do already for guests to submit more.
     crowded: AtomicBool,
+    switch: Switch,
     /// Held by whoever replaces the catalogue.
     pub(crate) changing: tokio::sync::Mutex<()>,
 }
@@ -88,6 +90,7 @@ impl Kernel {
     /// [`KernelError`] when the database or the engine do not start.
     pub async fn open(settings: Settings) -> Result<Arc<Self>, KernelError> {
         let runtime = Runtime::new(settings.runtime)?;
+        let switch = Switch::new(settings.store.halts().await?);
         let kernel = Arc::new(Self {
             store: settings.store,
             runtime,
@@ -103,6 +106,7 @@ impl Kernel {
             effects: Effects::default(),
             timers: Arc::default(),
             crowded: AtomicBool::new(false),
+            switch,
             changing: tokio::sync::Mutex::new(()),
         });
         let mut plugins = BTreeMap::new();
@@ -131,6 +135,11 @@ impl Kernel {
     /// Everything that is kept.
     pub fn store(&self) -> &SharedStore {
         &self.store
+    }
+
+    /// What is halted and what runs.
+    pub(crate) fn switch(&self) -> &Switch {
+        &self.switch
     }
 
     /// Who runs guests.

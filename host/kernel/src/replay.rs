@@ -144,6 +144,7 @@ impl Kernel {
                 subject: invocation.subject.clone(),
                 resumed: false,
                 stop,
+                plugin: invocation.plugin.clone(),
                 epoch: recording.execution.lease_epoch,
             },
         ));

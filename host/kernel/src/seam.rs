@@ -346,9 +346,10 @@ impl Guest {
         crash::point("answer.after_commit");
         match committed {
             Ok(_) => Ok(answer),
-            Err(error @ (CommitError::Store(_) | CommitError::LeaseLost(_))) => {
-                Err(self.halt(error.into()))
-            }
+            Err(
+                error
+                @ (CommitError::Store(_) | CommitError::LeaseLost(_) | CommitError::Halted(_)),
+            ) => Err(self.halt(error.into())),
             Err(error) => {
                 // Somebody was quicker: the answer is the conflict, and nothing was written.
                 let told = match error {

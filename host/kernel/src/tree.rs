@@ -2,6 +2,7 @@
 //! that are not on disk yet.
 
 mod buffer;
+mod halting;
 mod lineage;
 
 use buffer::Buffer;
@@ -11,7 +12,8 @@ use mandate_store::{
     CommitError, Committed, Invocation, Lease, SharedStore, StepAnswer, StoreError, Wait, Write,
 };
 use mandate_types::{
-    ExecutionId, InvocationId, PrincipalName, Subject, TaskId, TenantId, WaitReason,
+    ExecutionId, Halt, InvocationId, PluginName, PrincipalName, Subject, TaskId, TenantId,
+    WaitReason,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -36,6 +38,9 @@ pub enum Halted {
     /// Its journal cannot be read or written.
     #[error("the journal cannot be used: {0}")]
     Store(#[from] StoreError),
+    /// An operator halted it, or what takes part in it.
+    #[error("{0}")]
+    ByOperator(Box<Halt>),
     /// Another host journals it.
     #[error("another host took the execution over")]
     LeaseLost,
@@ -60,6 +65,7 @@ impl From<CommitError> for Halted {
         match error {
             CommitError::LeaseLost(_) => Self::LeaseLost,
             CommitError::Store(store) => Self::Store(store),
+            CommitError::Halted(halt) => Self::ByOperator(halt),
             other => Self::Store(StoreError::Corrupt(other.to_string())),
         }
     }
@@ -90,6 +96,9 @@ pub struct Tree {
     known: OnceLock<HashMap<InvocationId, u64>>,
     buffer: Arc<Mutex<Buffer>>,
     abandoned: std::sync::Mutex<Vec<Write>>,
+    /// Who takes part, the root first.
+    plugins: std::sync::Mutex<Vec<PluginName>>,
+    halt: OnceLock<Halt>,
     waits: std::sync::Mutex<Vec<(Wait, WaitReason)>>,
     asked: AtomicBool,
     store: SharedStore,
@@ -115,6 +124,8 @@ pub struct TreeStart {
     pub resumed: bool,
     /// Stops every guest of the tree.
     pub stop: Stop,
+    /// Whom it begins with.
+    pub plugin: PluginName,
     /// Of its lease: who writes with an older one is refused.
     pub epoch: u64,
 }
@@ -144,6 +155,8 @@ impl Tree {
                 broken: None,
             })),
             abandoned: std::sync::Mutex::default(),
+            plugins: std::sync::Mutex::new(vec![start.plugin]),
+            halt: OnceLock::new(),
             waits: std::sync::Mutex::default(),
             asked: AtomicBool::new(start.resumed),
             store,
@@ -259,14 +272,26 @@ impl Tree {
         Ok(())
     }
 
-    /// Commits everything that waits, and `writes` with it. What was begun is finished also if
+    /// Commits everything that waits, and `writes` with it, unless that is halted. What was begun is finished also if
     /// the caller is dropped meanwhile, as guests are when they are cut off: otherwise nobody
     /// would know whether it is on disk.
     ///
     /// # Errors
     /// The commit's own error when `writes` conflict with what is stored: then what waited
     /// still waits. Anything else ends the execution here.
-    pub async fn commit(&self, writes: Vec<Write>) -> Result<Committed, CommitError> {
+    pub async fn commit(&self, mut writes: Vec<Write>) -> Result<Committed, CommitError> {
+        writes.push(Write::NotHalted {
+            tenant: self.tenant.clone(),
+            plugins: self.plugins(),
+        });
+        self.settle(writes).await
+    }
+
+    /// As [`Tree::commit`], also while it is halted: for what was done already, and to put at rest.
+    ///
+    /// # Errors
+    /// As [`Tree::commit`].
+    pub async fn settle(&self, writes: Vec<Write>) -> Result<Committed, CommitError> {
         let mut buffer = self.buffer.clone().lock_owned().await;
         if let Some(broken) = &buffer.broken {
             return Err(CommitError::Store(StoreError::Unavailable(

@@ -11,8 +11,14 @@ pub struct Stop {
 
 #[derive(Debug, Default)]
 struct Shared {
-    reason: OnceLock<String>,
+    reason: OnceLock<Reason>,
     changed: Notify,
+}
+
+#[derive(Debug)]
+struct Reason {
+    text: String,
+    suspends: bool,
 }
 
 impl Stop {
@@ -23,14 +29,32 @@ impl Stop {
 
     /// Stops, for good; the first reason stays. Guests started later with this handle end at once.
     pub fn stop(&self, reason: impl Into<String>) {
+        self.set(reason.into(), false);
+    }
+
+    /// As [`Stop::stop`], but nothing of what is stopped has ended: it goes on another time, from
+    /// its journal.
+    pub fn suspend(&self, reason: impl Into<String>) {
+        self.set(reason.into(), true);
+    }
+
+    fn set(&self, text: String, suspends: bool) {
         // Only the first reason is kept: whoever came second did not stop anything.
-        let _ = self.shared.reason.set(reason.into());
+        let _ = self.shared.reason.set(Reason { text, suspends });
         self.shared.changed.notify_waiters();
     }
 
     /// Why it was stopped; none if it was not.
     pub fn reason(&self) -> Option<&str> {
-        self.shared.reason.get().map(String::as_str)
+        self.shared.reason.get().map(|reason| reason.text.as_str())
+    }
+
+    /// Whether it was suspended.
+    pub fn suspends(&self) -> bool {
+        self.shared
+            .reason
+            .get()
+            .is_some_and(|reason| reason.suspends)
     }
 
     /// Waits until it is stopped, and says why.

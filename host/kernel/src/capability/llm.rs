@@ -2,6 +2,7 @@
 
 use super::{At, Capability, Fail, Intent, JsonText, Performed, Scope, unavailable};
 use crate::guest::{Guest, Told};
+use crate::tree::Halted;
 use mandate_llm as llm;
 use mandate_policy::{ModelClass, Refusal};
 use mandate_runtime::bindings::llm::llm as wit;
@@ -94,7 +95,8 @@ impl Capability for Complete {
         affordable(&at.scope, self.class, worst)?;
         if worst != Some(MicroUsd::ZERO) {
             // What may cost money is on disk as intended before anybody is asked.
-            at.scope.tree.flush().await?;
+            let intended = at.scope.tree.commit(Vec::new()).await;
+            intended.map_err(Halted::from)?;
         }
         let answer = models.complete(&request).await?;
         let cost = answer.cost;
@@ -131,7 +133,8 @@ impl Capability for Embed {
         let worst = models.worst_case_embed(&self.texts);
         affordable(&at.scope, ModelClass::Embed, worst)?;
         if worst != Some(MicroUsd::ZERO) {
-            at.scope.tree.flush().await?;
+            let intended = at.scope.tree.commit(Vec::new()).await;
+            intended.map_err(Halted::from)?;
         }
         let embeddings = models.embed(&self.texts).await?;
         let cost = embeddings.cost;

@@ -23,7 +23,8 @@ pub(super) struct Dropped<'a> {
 
 impl Drop for Dropped<'_> {
     fn drop(&mut self) {
-        if !self.armed {
+        // What is suspended goes on another time.
+        if !self.armed || self.tree.stop.suspends() {
             return;
         }
         let reason = match self.tree.stop.reason() {

@@ -68,7 +68,8 @@ impl Guest {
                 answered_at: at,
             })));
             crash::point("effect.before_answer");
-            tree.commit(writes).await?;
+            // Also while it is halted: it was had.
+            tree.settle(writes).await?;
             crash::point("effect.after_answer");
             Ok(Kept {
                 answer,
