@@ -6,7 +6,9 @@ use mandate_plugin::manifest::{Reply, WebhookSection};
 use mandate_store::{
     CommitError, Delivery, DeliveryKey, DeliveryStatus, SharedStore, StoreError, Write,
 };
-use mandate_types::{DeliveryId, Digest, PluginName, PrincipalName, Problem, TenantId, Timestamp};
+use mandate_types::{
+    DeliveryId, Digest, Halt, PluginName, PrincipalName, Problem, TenantId, Timestamp,
+};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -133,8 +135,11 @@ impl Webhooks {
             });
         }
         let reply = match delivered.webhook.reply {
-            Reply::Result => Told::Answer(self.call(delivered).await?),
-            Reply::Accepted => Told::Accepted(self.accept(delivered).await?),
+            // While it is halted nobody can answer: it is done later, and not lost.
+            Reply::Result if self.halted(&delivered.tenant, &delivered.plugin).is_none() => {
+                Told::Answer(self.call(delivered).await?)
+            }
+            _ => Told::Accepted(self.accept(delivered).await?),
         };
         Ok(Taken {
             reply,
@@ -202,6 +207,10 @@ impl Webhooks {
         Ok(id)
     }
 
+    fn halted(&self, tenant: &TenantId, plugin: &PluginName) -> Option<Halt> {
+        self.tasks.halts().covering(tenant, [plugin]).cloned()
+    }
+
     fn doing(&self) -> std::sync::MutexGuard<'_, HashSet<DeliveryId>> {
         self.doing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -221,12 +230,26 @@ impl Webhooks {
 
     async fn carry_out(&self, mut delivery: Delivery) {
         let mut wait = FIRST_WAIT;
+        let mut halts = self.tasks.watch_halts();
         loop {
+            halts.mark_unchanged();
+            if self.halted(&delivery.tenant, &delivery.plugin).is_some() {
+                // The host holds the other end.
+                let _ = halts.changed().await;
+                continue;
+            }
             let outcome = {
                 // Never closed.
                 let _room = self.room.acquire().await;
                 self.attempt(&delivery).await
             };
+            if let Err(problem) = &outcome
+                && problem.halt.is_some()
+            {
+                // It was halted meanwhile, or somebody whom it needs is: that is no attempt.
+                let _ = halts.changed().await;
+                continue;
+            }
             delivery.attempts = delivery.attempts.saturating_add(1);
             let (status, answer) = match outcome {
                 Ok(answer) => (DeliveryStatus::Done, shown(&answer)),

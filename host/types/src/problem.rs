@@ -1,5 +1,6 @@
 //! What a client or author is told when something was wrong: RFC 9457 problem details.
 
+use crate::Halt;
 use serde::{Deserialize, Serialize};
 
 /// One wrong field.
@@ -29,6 +30,9 @@ pub struct Problem {
     /// Which fields, if it was the input.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldProblem>,
+    /// What is halted, if that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halt: Option<Box<Halt>>,
 }
 
 impl Problem {
@@ -40,6 +44,7 @@ impl Problem {
             status,
             detail: detail.into(),
             fields: Vec::new(),
+            halt: None,
         }
     }
 
@@ -62,6 +67,15 @@ impl Problem {
     /// The state of the thing does not allow it.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(409, "conflict", "Conflict with the present state", detail)
+    }
+
+    /// An operator halted it.
+    pub fn halted(halt: Halt) -> Self {
+        let detail = format!("{halt}; it goes on once an operator resumes that");
+        Self {
+            halt: Some(Box::new(halt)),
+            ..Self::new(409, "halted", "Halted by an operator", detail)
+        }
     }
 
     /// The caller is not who may do this.

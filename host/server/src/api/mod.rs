@@ -16,6 +16,7 @@ mod executions;
 mod export;
 mod finished;
 mod front;
+mod halt;
 mod hub;
 mod input;
 mod ledger;
@@ -146,6 +147,9 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(tokens::whoami))
         .routes(routes!(audit::list))
         .routes(routes!(audit::checkpoint))
+        .routes(routes!(halt::halt))
+        .routes(routes!(halt::resume))
+        .routes(routes!(halt::list))
         .routes(routes!(observe::health))
         .routes(routes!(observe::ready))
         .routes(routes!(observe::metrics))

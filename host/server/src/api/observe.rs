@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use mandate_store::StoreError;
-use mandate_types::{Problem, Role};
+use mandate_types::{HaltScope, Problem, Role, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -23,12 +23,39 @@ const MOST: Duration = Duration::from_secs(5);
 /// That the host is alive.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Health {
-    /// `ok`.
+    /// `ok`, or `halted` when the whole host is.
     pub status: &'static str,
+    /// What is halted.
+    pub halted: Halted,
     /// Of the host.
     pub version: &'static str,
     /// How long it has been up.
     pub uptime_seconds: u64,
+}
+
+/// What is halted, without names: `GET /api/v1/halts` tells those.
+#[derive(Debug, Default, Serialize, utoipa::ToSchema)]
+pub struct Halted {
+    /// Since when the whole host is, if it is.
+    pub host: Option<Timestamp>,
+    /// How many tenants.
+    pub tenants: u32,
+    /// How many plugins.
+    pub plugins: u32,
+}
+
+impl Halted {
+    fn now(api: &Api) -> Self {
+        let mut halted = Self::default();
+        for halt in api.tasks.halts().iter() {
+            match halt.scope {
+                HaltScope::Host => halted.host = Some(halt.at),
+                HaltScope::Tenant(_) => halted.tenants = halted.tenants.saturating_add(1),
+                HaltScope::Plugin(_) => halted.plugins = halted.plugins.saturating_add(1),
+            }
+        }
+        halted
+    }
 }
 
 /// Whether the host is alive. Takes no token.
@@ -37,8 +64,14 @@ pub struct Health {
     responses((status = 200, body = Health)),
 )]
 pub async fn health(State(api): State<Api>) -> Json<Health> {
+    let halted = Halted::now(&api);
     Json(Health {
-        status: "ok",
+        status: if halted.host.is_some() {
+            "halted"
+        } else {
+            "ok"
+        },
+        halted,
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: api.started.elapsed().as_secs(),
     })
@@ -165,6 +198,15 @@ pub async fn metrics(State(api): State<Api>, parts: Parts) -> ApiResult<Response
     let (waiting, _) = api.tasks.load();
     metrics::gauge!("mandate_tasks_queued")
         .set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
+    let halted = Halted::now(&api);
+    let host = u32::from(halted.host.is_some());
+    for (scope, many) in [
+        ("host", host),
+        ("tenant", halted.tenants),
+        ("plugin", halted.plugins),
+    ] {
+        metrics::gauge!("mandate_halts", "scope" => scope).set(f64::from(many));
+    }
     let clients = u32::try_from(api.hub.clients()).unwrap_or(u32::MAX);
     metrics::gauge!("mandate_ws_clients").set(f64::from(clients));
     let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];

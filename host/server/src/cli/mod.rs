@@ -6,6 +6,7 @@ mod decision;
 mod decision_answer;
 mod execution;
 mod guest_target;
+mod halt;
 mod plugin_build;
 mod plugin_inspect;
 mod plugin_install;
@@ -52,6 +53,10 @@ enum Command {
     /// What concerns all that a tenant has
     #[command(subcommand)]
     Tenant(Tenant),
+    /// Stop everything, a plugin or a tenant on a running host, until it is resumed
+    Halt(halt::Args),
+    /// Let go on what was halted
+    Resume(halt::Resume),
     /// Write, build, inspect, install and run plugins
     #[command(subcommand)]
     Plugin(Plugin),
@@ -119,6 +124,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Execution(command) => execution::run(command).await,
             Command::Replay(args) => replay::run(args).await,
             Command::Tenant(Tenant::Erase(args)) => tenant_erase::run(args).await,
+            Command::Halt(args) => halt::run(args).await,
+            Command::Resume(args) => halt::resume(args).await,
             Command::Plugin(Plugin::New(args)) => plugin_new::run(args).await,
             Command::Plugin(Plugin::Build(args)) => plugin_build::run(args).await,
             Command::Plugin(Plugin::Inspect(args)) => plugin_inspect::run(args).await,

@@ -1,6 +1,7 @@
 //! Tasks from submission to their end: who does them, when they start, how they are stopped.
 
 mod erase;
+mod halting;
 mod queue;
 mod run;
 mod submit;
@@ -13,7 +14,9 @@ use mandate_kernel::Kernel;
 use mandate_store::{
     CommitError, NewEvent, SharedStore, StoreError, Task, TaskChange, TaskError, Write,
 };
-use mandate_types::{EventKind, PrincipalName, Problem, TaskId, TaskStatus, Timestamp};
+use mandate_types::{
+    EventKind, ExecutionId, PrincipalName, Problem, TaskId, TaskStatus, Timestamp,
+};
 use queue::Queue;
 use serde_json::json;
 use std::collections::HashMap;
@@ -54,6 +57,10 @@ pub struct Tasks {
     waiting: Mutex<HashMap<TaskId, Vec<oneshot::Sender<()>>>>,
     draining: AtomicBool,
     idle: Notify,
+    /// Calls of clients that could go on if they were not halted.
+    held_calls: Mutex<Vec<ExecutionId>>,
+    /// Held by whoever lets halted tasks go on.
+    waking: tokio::sync::Mutex<()>,
 }
 
 impl Tasks {
@@ -67,6 +74,8 @@ impl Tasks {
             waiting: Mutex::default(),
             draining: AtomicBool::new(false),
             idle: Notify::new(),
+            held_calls: Mutex::default(),
+            waking: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -78,6 +87,9 @@ impl Tasks {
         let events = self.store().subscribe();
         self.take_up().await?;
         let calls = self.store().unfinished_calls().await?;
+        // What was resumed just before this host started.
+        let tasks = self.clone();
+        tokio::spawn(async move { tasks.wake_halted().await });
         tokio::spawn(self.clone().follow(events));
         tokio::spawn(self.clone().resume_calls(calls));
         tokio::spawn(self.clone().watch_waits());
@@ -159,7 +171,11 @@ impl Tasks {
             limit.map_or(usize::MAX, |limit| limit.max(1) as usize)
         };
         loop {
-            let next = self.queue().next(room);
+            let next = {
+                let mut queue = self.queue();
+                queue.follow(&self.kernel.halts());
+                queue.next(room)
+            };
             let Some((task, stop)) = next else { break };
             let tasks = self.clone();
             tokio::spawn(async move { tasks.run(task, stop).await });
@@ -201,6 +217,9 @@ impl Tasks {
             return Err(Problem::conflict(format!(
                 "the task {id} is queued already"
             )));
+        }
+        if let Some(agent) = before.assigned_agents.first() {
+            self.not_halted(&before.tenant, agent)?;
         }
         let write = Write::ChangeTask {
             id: id.clone(),
@@ -436,6 +455,7 @@ pub fn commit_problem(error: CommitError) -> Problem {
     match error {
         CommitError::Store(error) => store_problem(error),
         CommitError::NotFound(what) => Problem::not_found(what),
+        CommitError::Halted(halt) => Problem::halted(*halt),
         other => Problem::conflict(other.to_string()),
     }
 }

@@ -1,8 +1,9 @@
 //! Which task starts next: by priority, then age, where its plugin has room.
 
 use mandate_kernel::Stop;
+use mandate_policy::Halts;
 use mandate_store::Task;
-use mandate_types::{TaskId, Timestamp};
+use mandate_types::{TaskId, TaskStatus, Timestamp};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,6 +25,9 @@ type Waiting = BTreeMap<Place, (Arc<Task>, Option<Instant>)>;
 pub struct Queue {
     concurrency: usize,
     queued: HashMap<String, Waiting>,
+    /// Those that a halt keeps from starting.
+    halted: Waiting,
+    halts: Arc<Halts>,
     running: HashMap<String, usize>,
     running_total: usize,
     queued_bytes: usize,
@@ -36,6 +40,8 @@ impl Queue {
         Self {
             concurrency: concurrency.max(1),
             queued: HashMap::new(),
+            halted: Waiting::new(),
+            halts: Arc::default(),
             running: HashMap::new(),
             running_total: 0,
             queued_bytes: 0,
@@ -55,10 +61,52 @@ impl Queue {
             Known::Queued(plugin.clone(), place.clone()),
         );
         self.queued_bytes = self.queued_bytes.saturating_add(bytes(&task));
-        self.queued
-            .entry(plugin)
-            .or_default()
-            .insert(place, (task, not_before));
+        if is_halted(&self.halts, &task) {
+            self.halted.insert(place, (task, not_before));
+        } else {
+            self.queued
+                .entry(plugin)
+                .or_default()
+                .insert(place, (task, not_before));
+        }
+    }
+
+    /// Keeps those apart that are halted now. Looking at all of them costs something only when
+    /// that changes, and nothing when the next task is taken.
+    pub fn follow(&mut self, halts: &Arc<Halts>) {
+        if Arc::ptr_eq(&self.halts, halts) {
+            return;
+        }
+        self.halts = halts.clone();
+        let mut halted = std::mem::take(&mut self.halted);
+        halted.retain(|place, (task, not_before)| {
+            let stays = is_halted(halts, task);
+            if !stays {
+                self.queued
+                    .entry(plugin(task))
+                    .or_default()
+                    .insert(place.clone(), (task.clone(), *not_before));
+            }
+            stays
+        });
+        self.queued.retain(|_, tasks| {
+            tasks.retain(|place, (task, not_before)| {
+                let stays = !is_halted(halts, task);
+                if !stays {
+                    halted.insert(place.clone(), (task.clone(), *not_before));
+                }
+                stays
+            });
+            !tasks.is_empty()
+        });
+        self.halted = halted;
+    }
+
+    /// How many run that were stopped to go on another time.
+    pub fn suspended(&self) -> usize {
+        let suspended =
+            |known: &&Known| matches!(known, Known::Running(stop, _) if stop.suspends());
+        self.known.values().filter(suspended).count()
     }
 
     /// Adds a task that is to run anew. Its end may be on record and told before this host is
@@ -131,13 +179,17 @@ impl Queue {
                 true
             }
             Some(Known::Queued(plugin, place)) => {
-                if let Some(tasks) = self.queued.get_mut(plugin) {
-                    if let Some((task, _)) = tasks.remove(place) {
-                        self.queued_bytes = self.queued_bytes.saturating_sub(bytes(&task));
-                    }
+                let mut taken = self.halted.remove(place);
+                if taken.is_none()
+                    && let Some(tasks) = self.queued.get_mut(plugin)
+                {
+                    taken = tasks.remove(place);
                     if tasks.is_empty() {
                         self.queued.remove(plugin);
                     }
+                }
+                if let Some((task, _)) = taken {
+                    self.queued_bytes = self.queued_bytes.saturating_sub(bytes(&task));
                 }
                 self.known.remove(id);
                 false
@@ -180,6 +232,15 @@ fn bytes(task: &Task) -> usize {
         let _ = serde_json::to_writer(&mut count, value);
     }
     count.0
+}
+
+/// Whether a halt keeps the task from starting. One that ran is let through: it is put at rest by
+/// whoever takes it up.
+fn is_halted(halts: &Halts, task: &Task) -> bool {
+    task.status == TaskStatus::Pending
+        && halts
+            .covering(&task.tenant, &task.assigned_agents)
+            .is_some()
 }
 
 fn plugin(task: &Task) -> String {
@@ -263,6 +324,60 @@ mod tests {
         assert_eq!(queue.queued_bytes(), one);
         queue.next(|_| 9).unwrap();
         assert_eq!(queue.queued_bytes(), 0);
+    }
+
+    fn halts(scopes: &[&str]) -> Arc<Halts> {
+        let halt = |scope: &&str| mandate_types::Halt {
+            scope: scope.parse().unwrap(),
+            reason: "why".into(),
+            by: PrincipalName::parse("p").unwrap(),
+            at: Timestamp::from_micros(1),
+        };
+        Arc::new(scopes.iter().map(halt).collect())
+    }
+
+    #[test]
+    fn what_is_halted_waits_in_its_place_and_holds_up_nobody() {
+        let mut queue = Queue::new(10);
+        let of_tenant = |agent, priority, tenant: &str| {
+            let mut task = Task::clone(&task(agent, priority, 1));
+            task.tenant = TenantId::parse(tenant).unwrap();
+            Arc::new(task)
+        };
+        let (first, second) = (of_tenant("a", 9, "acme"), of_tenant("a", 8, "beta"));
+        let third = of_tenant("b", 7, "beta");
+        for one in [&first, &second, &third] {
+            queue.add(one.clone(), None);
+        }
+        queue.follow(&halts(&["tenant/acme", "plugin/b"]));
+        assert_eq!(queue.next(|_| 9).unwrap().0.id, second.id);
+        assert!(queue.next(|_| 9).is_none());
+        assert_eq!(queue.len(), 3);
+        let late = of_tenant("b", 9, "acme");
+        queue.add(late.clone(), None);
+        queue.follow(&halts(&["plugin/b"]));
+        assert_eq!(queue.next(|_| 9).unwrap().0.id, first.id);
+        assert!(queue.next(|_| 9).is_none());
+        assert!(
+            !queue.take_or_stop(&late.id, "why"),
+            "cancelled while halted"
+        );
+        queue.follow(&halts(&[]));
+        assert_eq!(queue.next(|_| 9).unwrap().0.id, third.id);
+        assert!(queue.next(|_| 9).is_none());
+        assert_eq!(queue.queued_bytes(), 0);
+    }
+
+    #[test]
+    fn nothing_starts_on_a_halted_host_but_what_is_to_be_put_at_rest() {
+        let mut queue = Queue::new(10);
+        let mut running = Task::clone(&task("a", 1, 1));
+        running.status = TaskStatus::Running;
+        queue.add(task("a", 9, 1), None);
+        queue.add(Arc::new(running.clone()), None);
+        queue.follow(&halts(&["host"]));
+        assert_eq!(queue.next(|_| 9).unwrap().0.id, running.id);
+        assert!(queue.next(|_| 9).is_none());
     }
 
     #[test]

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a task waits whose journal could not be written.
-const AFTER_STORE_FAILURE: Duration = Duration::from_secs(1);
+pub(super) const AFTER_STORE_FAILURE: Duration = Duration::from_secs(1);
 /// How long the first retry waits; each further one twice as long, up to a minute.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// How long a task waits whose plugin is installed and did not load.
 const UNTIL_IT_LOADS: Duration = Duration::from_secs(15);
 
 /// What to do with the task next.
-enum Next {
+pub(super) enum Next {
     /// Nothing.
     Done,
     /// Queue it again, not before a while.
@@ -58,7 +58,7 @@ impl Tasks {
         });
     }
 
-    async fn run_once(&self, task: &Arc<Task>, stop: Stop) -> Next {
+    async fn run_once(self: &Arc<Self>, task: &Arc<Task>, stop: Stop) -> Next {
         if self.waits_for_plugin(task).await {
             tracing::info!(task = %task.id, "waits until its plugin loads");
             return Next::Again(UNTIL_IT_LOADS);
@@ -261,10 +261,11 @@ impl Tasks {
     }
 
     /// The execution cannot go on here. Unless it diverged, it is unfinished and is tried again.
-    async fn halted(&self, task: &Task, stop: &Stop, halted: Halted) -> Next {
+    async fn halted(self: &Arc<Self>, task: &Task, stop: &Stop, halted: Halted) -> Next {
         match &halted {
             // Parked executions do not come here: they are not stopped, they wait.
             Halted::Parked => Next::Done,
+            Halted::ByOperator(halt) => self.rest(task, halt).await,
             Halted::LeaseLost => {
                 tracing::warn!(task = %task.id, "another host took the execution over");
                 Next::Done

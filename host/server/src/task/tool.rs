@@ -40,6 +40,7 @@ impl Tasks {
         by: PrincipalName,
     ) -> Result<ToolAnswer, Problem> {
         let (plugin, tool) = self.callable(name, &arguments)?;
+        self.not_halted(&tenant, plugin.name())?;
         let stop = Stop::new();
         // A client that goes away takes its call with it, unless that may have begun to do
         // something outside of the host.
@@ -59,6 +60,7 @@ impl Tasks {
         let called = called.map_err(|lost| Problem::internal(lost.to_string()))?;
         let end = called.map_err(|halted| match halted {
             mandate_kernel::Halted::Store(error) => super::store_problem(error),
+            mandate_kernel::Halted::ByOperator(halt) => Problem::halted(*halt),
             other => Problem::internal(other.to_string()),
         })?;
         let end = match end {
@@ -76,6 +78,9 @@ impl Tasks {
                 });
             }
         };
+        if let (Err(_), Some(halt)) = (&end.report, &end.halted) {
+            return Err(Problem::halted(halt.clone()));
+        }
         match end.report {
             Ok(report) => Ok(ToolAnswer {
                 result: report.output,

@@ -50,6 +50,7 @@ impl Tasks {
         let resumed = futures::stream::iter(calls).for_each_concurrent(CALLS, async |execution| {
             match self.kernel.resume_call(&execution).await {
                 Ok(_) | Err(Halted::LeaseLost) => {}
+                Err(Halted::ByOperator(halt)) => self.hold_call(execution, &halt),
                 Err(error) => {
                     tracing::error!(%execution, %error, "a client's call cannot go on; the next start takes it up");
                 }

@@ -55,7 +55,12 @@ impl Triggers {
         let mut nap = SHORTEST;
         let now = Timestamp::now();
         let catalogue = self.kernel.catalogue();
-        for active in catalogue.plugins().filter(|active| active.takes_work()) {
+        let tenant = TenantId::default_tenant();
+        // Those of what is halted wait, and are one tick when it goes on.
+        let fires = |active: &&Arc<Active>| {
+            active.takes_work() && self.kernel.halted(&tenant, active.name()).is_none()
+        };
+        for active in catalogue.plugins().filter(fires) {
             for (name, trigger) in schedules(active) {
                 let before = states.get(&name).and_then(|state| state.tick);
                 // One from the future is from before the clock was set back.

@@ -1,6 +1,8 @@
 //! Triggers by event. Every event is looked at once, in order, also those that came while the
 //! host was down; one whose task cannot be written now is waited for, not skipped.
 
+mod held;
+
 use crate::task::{NewTask, Origin, Tasks};
 use mandate_kernel::{Active, Kernel};
 use mandate_plugin::manifest::EventTrigger;
@@ -43,6 +45,9 @@ pub struct Watch {
     kernel: Arc<Kernel>,
     tasks: Arc<Tasks>,
     places: HashMap<String, Place>,
+    /// Triggers of halted plugins that an event would have fired, each with the event before the
+    /// first of those.
+    held: HashMap<String, u64>,
     seen: u64,
 }
 
@@ -62,6 +67,7 @@ impl Watch {
             kernel,
             tasks,
             places,
+            held: HashMap::new(),
             seen: 0,
         }
     }
@@ -72,8 +78,17 @@ impl Watch {
             not_readable(&error).await;
         }
         self.catch_up().await;
+        let mut halts = self.kernel.watch_halts();
         loop {
-            match changes.recv().await {
+            let change = tokio::select! {
+                change = changes.recv() => change,
+                // The kernel holds the other end.
+                _ = halts.changed() => {
+                    self.let_go().await;
+                    continue;
+                }
+            };
+            match change {
                 Ok(event) if event.seq <= self.seen => {}
                 Ok(event) if event.seq == self.seen + 1 => self.look_at(&event).await,
                 Ok(_) | Err(RecvError::Lagged(_)) => self.catch_up().await,
@@ -174,7 +189,13 @@ impl Watch {
                 let before = Place::After(event.seq.saturating_sub(1));
                 let place = *self.places.entry(name.clone()).or_insert(before);
                 let new = matches!(place, Place::After(place) if event.seq > place);
-                if new && active.takes_work() && wakes(trigger, event) {
+                if !new || !active.takes_work() || !wakes(trigger, event) {
+                    continue;
+                }
+                // Also while it makes up for others: they come in order.
+                if self.halted(active.name().as_str()) || self.held.contains_key(&name) {
+                    self.held.entry(name).or_insert(event.seq.saturating_sub(1));
+                } else {
                     self.fire(active, trigger, event, state(&name, event.seq))
                         .await?;
                     self.places.insert(name, Place::After(event.seq));
@@ -231,9 +252,9 @@ impl Watch {
     async fn keep_places(&mut self) {
         let mut states = Vec::new();
         for (name, place) in &mut self.places {
-            if matches!(place, Place::After(_)) {
-                *place = Place::After(self.seen);
-                states.push(state(name, self.seen));
+            if let Place::After(seen) = place {
+                *seen = self.held.get(name).copied().unwrap_or(self.seen);
+                states.push(state(name, *seen));
             }
         }
         self.keep(states).await;
@@ -269,6 +290,11 @@ fn state(name: &str, event: u64) -> TriggerState {
 
 fn plugin_of(event: &Event) -> Option<&str> {
     event.data.get("plugin").and_then(Value::as_str)
+}
+
+/// The plugin in the name of a trigger.
+fn plugin_in(name: &str) -> &str {
+    name.split('/').next().unwrap_or(name)
 }
 
 /// A plugin that was removed and is installed again begins anew.
