@@ -102,7 +102,6 @@ impl Host {
         tokio::spawn(self.audit.clone().keep_sealed());
         let store = self.kernel.store().clone();
         tokio::spawn(sweep(store, config.events, config.journal));
-        tokio::spawn(self.audit.clone().keep_sealed());
         tokio::spawn(telemetry::sweep(self.series.clone()));
         Ok(())
     }
