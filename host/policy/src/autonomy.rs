@@ -71,7 +71,16 @@ fn windows(facts: &Facts) -> impl Iterator<Item = (&'static str, Scope, MicroUsd
 }
 
 /// How much is at stake in a decision that costs `cost`: the worst of its windows.
+///
+/// What costs nothing adds to no window, and so is not held against what others spent.
 pub fn standing(facts: &Facts, cost: MicroUsd, thresholds: &Thresholds) -> Standing {
+    if cost == MicroUsd::ZERO {
+        return Standing {
+            level: thresholds.level(cost),
+            total: cost,
+            of: None,
+        };
+    }
     let (total, of) = windows(facts)
         .map(|(name, _, spent)| (spent.plus(cost), (spent > MicroUsd::ZERO).then_some(name)))
         .max_by_key(|(total, _)| *total)

@@ -101,7 +101,10 @@ impl Policy {
             _ => answer,
         };
         let mut ceilings = match answer.outcome {
-            Outcome::Approve => autonomy::ceilings(facts, level, &terms.thresholds),
+            Outcome::Approve if cost != Ok(MicroUsd::ZERO) => {
+                autonomy::ceilings(facts, level, &terms.thresholds)
+            }
+            Outcome::Approve => Vec::new(),
             Outcome::Escalate | Outcome::Deny => Vec::new(),
         };
         ceilings.extend(self.budgets(&facts.into(), facts.now));

@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn an_agent_is_not_a_tool() {
         let error = check(GuestKind::Tool, [], AGENT).unwrap_err().to_string();
-        assert!(error.contains("mandate:tool/tool 1.0"), "{error}");
+        assert!(error.contains("mandate:tool/tool 1.1"), "{error}");
         assert!(error.contains("mandate:agent/agent@1.0.0"), "{error}");
         let error = check(GuestKind::Agent, [], []).unwrap_err().to_string();
         assert!(error.contains("exports nothing"), "{error}");

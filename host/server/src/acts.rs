@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use anyhow::Context as _;
-use mandate_store::{ActQuery, NewAct, Principal, SharedStore, Write};
+use mandate_store::{ActQuery, CommitError, NewAct, Principal, SharedStore, StoreError, Write};
 use mandate_types::{Act, Actor, Timestamp, json::digest};
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
@@ -94,8 +94,12 @@ pub async fn configuration(store: &SharedStore, config: &Config) -> anyhow::Resu
         "configuration",
         data,
     );
-    store
-        .commit(None, vec![Write::Audit(Box::new(act))])
-        .await?;
-    Ok(())
+    match store.commit(None, vec![Write::Audit(Box::new(act))]).await {
+        // A host must start on a full disk, so that somebody can make room: it differs then, too.
+        Err(CommitError::Store(StoreError::Full(why))) => {
+            tracing::warn!(%why, "the configuration is put on record at the next start");
+            Ok(())
+        }
+        other => Ok(other.map(drop)?),
+    }
 }

@@ -89,11 +89,21 @@ impl Audit {
             head: Mutex::new(found.clone()),
         });
         let acts = audit.start(signed, &found, made).await?;
-        if !acts.is_empty() {
-            let writes = acts.into_iter().map(|act| Write::Audit(Box::new(act)));
-            audit.store.commit(None, writes.collect()).await?;
+        let put = async {
+            if !acts.is_empty() {
+                let writes = acts.into_iter().map(|act| Write::Audit(Box::new(act)));
+                audit.store.commit(None, writes.collect()).await?;
+            }
+            audit.seal().await
+        };
+        match put.await {
+            Ok(_) => {}
+            // A host must start on a full disk, so that somebody can make room.
+            Err(AuditError::Store(StoreError::Full(why))) => {
+                tracing::error!(%why, "acts of this start are not on record, and sealing goes on when there is room");
+            }
+            Err(error) => return Err(error),
         }
-        audit.seal().await?;
         Ok(audit)
     }
 

@@ -78,13 +78,15 @@ impl Outbox {
 
     /// Delivers what is due, and says when the next is.
     async fn round(&self, missed: bool) -> Result<Duration, CommitError> {
-        while missed {
-            let unknown = self.store().unnotified(&self.tool, BATCH).await?;
-            if unknown.is_empty() {
-                break;
-            }
-            for decision in unknown {
-                self.keep_plan(&decision).await?;
+        if missed {
+            loop {
+                let unknown = self.store().unnotified(&self.tool, BATCH).await?;
+                if unknown.is_empty() {
+                    break;
+                }
+                for decision in unknown {
+                    self.keep_plan(&decision).await?;
+                }
             }
         }
         let due = self
