@@ -31,8 +31,8 @@ pub struct Left {
 pub struct Run {
     /// What is left.
     pub left: Left,
-    /// Whether the host died.
-    pub died: bool,
+    /// How often a host died.
+    pub deaths: usize,
     /// What happened outside that must not have.
     pub wrong: Vec<String>,
 }
@@ -106,9 +106,9 @@ fn options(point: Option<&str>) -> Options {
     }
 }
 
-/// Runs the execution on a host that dies at `point`, answers what people are asked, and says
-/// what is left.
-pub async fn run(point: Option<&str>) -> Run {
+/// Runs the execution on hosts of which each dies at the next of `points`, answers what people
+/// are asked, and says what is left.
+pub async fn run(points: &[&str]) -> Run {
     let server = Counting::start();
     let host = Host::with(&options(None));
     let admin = host.admin();
@@ -120,13 +120,14 @@ pub async fn run(point: Option<&str>) -> Run {
         .await
         .token()
         .to_owned();
-    let mut host = Host::over(host.stop(), &options(point));
+    let mut points = points.iter().copied();
+    let mut host = Host::over(host.stop(), &options(points.next()));
     let begun = Instant::now();
-    let mut died = false;
+    let mut deaths = 0;
     loop {
         assert!(
             begun.elapsed() < MOST,
-            "{point:?}: not ended in time: {:?}",
+            "{deaths} deaths: not ended in time: {:?}",
             host.log()
         );
         let (admin, ann) = (host.admin(), Client::new(&host.url, Some(&token)));
@@ -135,15 +136,15 @@ pub async fn run(point: Option<&str>) -> Run {
                 let left = left(&admin, &task).await;
                 return Run {
                     left,
-                    died,
+                    deaths,
                     wrong: wrong(&server),
                 };
             }
             Ok(None) => tokio::time::sleep(Duration::from_millis(20)).await,
             Err(_) => {
                 let (_, data) = host.exited();
-                died = true;
-                host = Host::over(data, &options(None));
+                deaths += 1;
+                host = Host::over(data, &options(points.next()));
             }
         }
     }

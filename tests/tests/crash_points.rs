@@ -19,14 +19,24 @@ async fn what_is_left_is_the_same_wherever_it_dies() {
         "answer.before_commit:2",
     ];
     let (expected, runs) = futures::join!(
-        run(None),
-        futures::future::join_all(points.iter().map(|point| run(Some(point))))
+        run(&[]),
+        futures::future::join_all(points.iter().map(|point| run(std::slice::from_ref(point))))
     );
     assert!(expected.wrong.is_empty(), "{:?}", expected.wrong);
     assert_eq!(expected.left.status, "succeeded");
     for (point, run) in points.iter().zip(runs) {
-        assert!(run.died, "{point} was not passed");
+        assert_eq!(run.deaths, 1, "{point} was not passed");
         assert!(run.wrong.is_empty(), "{point}: {:?}", run.wrong);
         assert_eq!(run.left, expected.left, "{point}");
     }
+}
+
+/// A human who says that something did not happen lets it happen once, and not whenever the host
+/// dies again: the fourth request is the mail, which is not idempotent.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_acted_on_once() {
+    let run = run(&["http.before_send:4", "http.after_answer:1"]).await;
+    assert_eq!(run.deaths, 2);
+    assert!(run.wrong.is_empty(), "{:?}", run.wrong);
+    assert_eq!(run.left.status, "succeeded");
 }

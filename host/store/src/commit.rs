@@ -89,6 +89,8 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// An answered question allowed something, which begins now: it is never acted on twice.
+    ActOnAnswer(QuestionId),
     /// Parks an execution until one of `waits` is over; [`CommitError::Conflict`] if one is
     /// already.
     Park {

@@ -190,6 +190,8 @@ closed_set!(
         Open = "open",
         /// Somebody did.
         Answered = "answered",
+        /// Somebody did, and what he allowed has been begun: it allows nothing more.
+        Acted = "acted",
         /// Its execution ended before.
         Withdrawn = "withdrawn",
     }

@@ -225,7 +225,8 @@ pub(super) fn refusal(decision: &Decision) -> Error {
     let id = &decision.id;
     if about_money(request) && decision.status != DecisionStatus::DryRun {
         let resets = request.facts.pointer("/exceeded/resets_at");
-        return Error::BudgetExhausted(resets.and_then(Value::as_u64));
+        let resets = resets.and_then(Value::as_str).and_then(Timestamp::parse);
+        return Error::BudgetExhausted(resets.map(|at| at.micros().unsigned_abs()));
     }
     let reason = match decision.status {
         DecisionStatus::Expired | DecisionStatus::Approved => format!(

@@ -63,7 +63,8 @@ impl Guest {
                 index,
                 tenant: tree.tenant.clone(),
                 answer: encoded,
-                refused: false,
+                // The guard of the host's own network looks when it is sent.
+                refused: matches!(answer, Err(Error::Denied(_))),
                 cost_micro_usd: cost,
                 answered_at: at,
             })));
@@ -98,25 +99,19 @@ impl Guest {
     /// An effect was intended, and nobody knows whether it was had: an idempotent one is had
     /// again under the same key, of any other a human says what happened.
     pub(super) async fn unknown<C: Capability>(&mut self, call: C, at: At) -> Told<Begun<C>> {
-        let again = Begun::Go {
-            call,
-            at,
-            step: None,
-        };
-        let Begun::Go { call, at, step } = again else {
-            return Ok(again);
-        };
         if at.scope.pledge.as_ref().is_some_and(|p| p.idempotent) {
-            return Ok(Begun::Go { call, at, step });
+            return Ok(Begun::Go {
+                call,
+                at,
+                step: None,
+            });
         }
         let store = at.scope.kernel.store().clone();
         let asked = store.question_of(&at.scope.id, at.sequence, at.index).await;
         let asked = asked.map_err(|error| self.halt(error.into()))?;
         let question = match asked {
             Some(question) if question.status == QuestionStatus::Answered => {
-                return self
-                    .resolved(call, at, question.answer.unwrap_or_default())
-                    .await;
+                return self.resolved(call, at, question).await;
             }
             Some(question) if question.status == QuestionStatus::Open => question.id,
             _ => {
@@ -138,8 +133,19 @@ impl Guest {
     }
 
     /// A human said what happened.
-    async fn resolved<C: Capability>(&mut self, call: C, at: At, said: Value) -> Told<Begun<C>> {
+    async fn resolved<C: Capability>(
+        &mut self,
+        call: C,
+        at: At,
+        question: Question,
+    ) -> Told<Begun<C>> {
+        let said = question.answer.unwrap_or_default();
         if said.get("happened") == Some(&Value::Bool(false)) {
+            // For this one time: if the host stops again before it hears the answer, nobody knows
+            // again, and a human is asked again.
+            let acted = vec![Write::ActOnAnswer(question.id)];
+            let committed = self.scope.tree.commit(acted).await;
+            committed.map_err(|error| self.halt(error.into()))?;
             return Ok(Begun::Go {
                 call,
                 at,

@@ -79,7 +79,7 @@ fn refused(question: &Question) -> Option<Problem> {
     let id = &question.id;
     match question.status {
         QuestionStatus::Open => None,
-        QuestionStatus::Answered => {
+        QuestionStatus::Answered | QuestionStatus::Acted => {
             let who = question
                 .answered_by
                 .as_ref()

@@ -201,6 +201,12 @@ impl<'a> Batch<'a, '_> {
                     );
                 }
             }
+            Op::ActOnAnswer(id) => {
+                if sql::run(self.conn, decision::ACT, &[Arg::text(id)]).await? == 0 {
+                    let why = format!("the question {id} was acted on already");
+                    return Err(CommitError::Conflict(why).into());
+                }
+            }
             Op::Park {
                 execution,
                 task,

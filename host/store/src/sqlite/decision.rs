@@ -130,6 +130,10 @@ pub(super) fn question_row(question: &Question) -> Vec<Arg> {
 pub(super) const ANSWER: &str = "UPDATE questions SET status = 'answered', answer = ?2, answered_by = ?3, \
     answered_at = ?4 WHERE id = ?1 AND status = 'open'";
 
+/// Takes the id; changes nothing unless it is answered, and nobody acted on that.
+pub(super) const ACT: &str =
+    "UPDATE questions SET status = 'acted' WHERE id = ? AND status = 'answered'";
+
 pub(super) fn answer_row(
     id: &QuestionId,
     answer: &Value,

@@ -51,6 +51,7 @@ pub(super) enum Op {
         id: QuestionId,
         row: Row,
     },
+    ActOnAnswer(QuestionId),
     Park {
         execution: ExecutionId,
         task: Option<TaskId>,
@@ -228,6 +229,7 @@ fn one(write: Write, sealer: &mut Sealer) -> Result<Op, CommitError> {
             row: decision::answer_row(&id, &answer, &by, at),
             id,
         },
+        Write::ActOnAnswer(id) => Op::ActOnAnswer(id),
         Write::Park {
             execution,
             task,
