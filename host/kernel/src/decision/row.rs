@@ -1,13 +1,12 @@
 //! A decision as it is kept and told.
 
-use super::{Action, Asking, worth};
+use super::{Action, Case};
 use crate::capability::denied;
-use mandate_policy::{Cost, Facts, Outcome, Refusal, Thresholds, Verdict, Windows, sentence};
+use mandate_policy::{Outcome, Refusal, Verdict, roi, sentence};
 use mandate_runtime::bindings::types::types::Error;
 use mandate_store::{Decision, DecisionChange, DecisionRequest, NewAct, Write};
 use mandate_types::{
-    Act, Actor, Ceiling, DecisionId, DecisionStatus, Effects, EventKind, MicroUsd, Timestamp,
-    WaitReason,
+    Act, Actor, DecisionId, DecisionStatus, EventKind, MicroUsd, Timestamp, WaitReason,
 };
 use serde_json::{Value, json};
 
@@ -16,48 +15,6 @@ const BUDGET: &str = "budget:";
 /// The most bytes of what somebody says in words.
 const MOST_WORDS: usize = 2_000;
 
-/// Who and what, before anything is known of costs.
-pub(super) fn identity(asking: &Asking, action: &Action) -> Facts {
-    let tree = &asking.tree;
-    let asked = asking
-        .plugin
-        .as_ref()
-        .map(|plugin| &plugin.loaded.manifest.autonomy);
-    Facts {
-        tenant: tree.tenant.clone(),
-        requester: asking.plugin.as_ref().map(|p| p.name().clone()),
-        chain: asking.chain.clone(),
-        root_task: tree.task_root.clone(),
-        principal: tree.principal.clone(),
-        tool: action.name(),
-        tool_plugin: action.active.name().clone(),
-        target: action.target(),
-        effects: Effects::Irreversible,
-        idempotent: false,
-        cost: Cost::default(),
-        gain: None,
-        risk: None,
-        reversible: false,
-        confidence: None,
-        arguments: action.arguments.clone(),
-        windows: Windows::default(),
-        autonomy_cap: [asking.plugin.as_ref(), Some(&action.active)]
-            .into_iter()
-            .flatten()
-            .filter_map(|plugin| plugin.grant().autonomy)
-            .min(),
-        thresholds: asked.filter(|asked| !asked.is_empty()).map(|asked| {
-            let usual = Thresholds::default();
-            Thresholds {
-                level1: asked.level1.unwrap_or(usual.level1),
-                level2: asked.level2.unwrap_or(usual.level2),
-            }
-        }),
-        dry_run: false,
-        now: Timestamp::now(),
-    }
-}
-
 /// What is reserved: what it was judged by, or the largest that anybody said.
 pub(super) fn to_reserve(cost: Option<MicroUsd>, action: &Action) -> MicroUsd {
     cost.or(action.reasons.cost.max(action.estimate.known()))
@@ -65,17 +22,17 @@ pub(super) fn to_reserve(cost: Option<MicroUsd>, action: &Action) -> MicroUsd {
         .max(MicroUsd::ZERO)
 }
 
-#[allow(clippy::too_many_arguments)] // the parts of one row
-pub(super) fn decision(
-    asking: &Asking,
-    action: &Action,
-    facts: &Facts,
-    verdict: &Verdict,
-    lifts: Option<Ceiling>,
-    id: DecisionId,
-    status: DecisionStatus,
-    now: Timestamp,
-) -> Decision {
+/// A new decision about `case`.
+pub(super) fn decision(case: &Case<'_>, id: DecisionId) -> Decision {
+    let Case {
+        asking,
+        action,
+        facts,
+        verdict,
+        lifts,
+        at,
+    } = case;
+    let status = case.status();
     let tree = &asking.tree;
     let undo = action.undo.clone().or(action.reasons.undo.clone());
     let undo = undo.or_else(|| {
@@ -83,9 +40,9 @@ pub(super) fn decision(
         section.and_then(|section| section.undo.clone())
     });
     let expires_at =
-        (verdict.outcome == Outcome::Escalate).then(|| now.plus(verdict.approvals.expires_after));
+        (verdict.outcome == Outcome::Escalate).then(|| at.plus(verdict.approvals.expires_after));
     let mut known = serde_json::to_value(facts).unwrap_or(Value::Null);
-    if let (Some(known), Some(ceiling)) = (known.as_object_mut(), &lifts) {
+    if let (Some(known), Some(ceiling)) = (known.as_object_mut(), lifts) {
         known.insert("exceeded".to_owned(), json!(ceiling));
     }
     let pending = status == DecisionStatus::Pending;
@@ -116,7 +73,7 @@ pub(super) fn decision(
             why: why(action),
             cost: verdict.cost,
             gain: action.reasons.gain,
-            roi: worth(&action.reasons, verdict.cost),
+            roi: roi(action.reasons.gain, verdict.cost),
             risk: action.reasons.risk,
             reversible: facts.is_reversible(),
             undo,
@@ -126,16 +83,16 @@ pub(super) fn decision(
             rule: verdict.rule.clone(),
             reason: verdict.reason.clone(),
             facts: known,
-            lifts: lifts.into_iter().map(|ceiling| ceiling.name).collect(),
+            lifts: lifts.iter().map(|ceiling| ceiling.name.clone()).collect(),
         },
-        requested_at: now,
+        requested_at: *at,
         expires_at,
-        resolved_at: (!pending).then_some(now),
+        resolved_at: (!pending).then_some(*at),
         resolved_by: None,
         self_approved: false,
         comment: None,
         child: (status == DecisionStatus::Executing).then(|| action.child.clone()),
-        ended_at: matches!(status, DecisionStatus::Denied | DecisionStatus::DryRun).then_some(now),
+        ended_at: matches!(status, DecisionStatus::Denied | DecisionStatus::DryRun).then_some(*at),
         actual_cost: None,
         result: None,
     }
