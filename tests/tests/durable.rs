@@ -107,6 +107,62 @@ async fn a_long_sleep_holds_nothing_and_is_not_begun_anew() {
     assert!(took.as_secs() >= 4, "{took:?}");
 }
 
+/// The answered steps of a task.
+async fn answered(client: &Client, task: &str) -> Vec<Value> {
+    let steps = client.steps(task).await;
+    let answered = steps.into_iter().filter(|step| step["state"] == "answered");
+    answered.collect()
+}
+
+#[tokio::test]
+async fn a_limit_on_time_counts_over_a_kill() {
+    let host = Host::start();
+    let admin = host.admin();
+    let slow = agent("slow")
+        .manifest("[limits]\ntime_ms = 3000")
+        .does([Do::Repeat(100, Box::new(Do::Sleep(400)))]);
+    admin.install(slow.file()).await;
+    let task = admin.submit(&json!({"kind": "slow"})).await;
+    let before = admin
+        .until(|| async {
+            let all = answered(&admin, id(&task)).await;
+            (all.len() >= 4).then_some(all)
+        })
+        .await;
+    let ran = |step: &Value| step["active_us"].as_u64().unwrap();
+    assert!(ran(&before[3]) >= 4 * 400_000, "{before:?}");
+    let host = Host::over(host.kill(), &Options::default());
+    let admin = host.admin();
+    let ended = admin.ended(id(&task)).await;
+    assert_eq!(ended["status"], "failed", "{ended}");
+    assert_eq!(ended["error"]["kind"], "limit", "{ended}");
+    let all = answered(&admin, id(&task)).await;
+    let measured: Vec<u64> = all.iter().map(ran).collect();
+    assert!(measured.is_sorted(), "{measured:?}");
+    // Seven fit into the time, and one more that went on while the host was down; with the whole
+    // limit after the kill there would be eleven at least.
+    assert!(measured.len() <= 9, "{measured:?}");
+    // It is a recorded end: nobody goes on with it.
+    let host = Host::over(host.kill(), &Options::default());
+    let again = host.admin().task(id(&task)).await;
+    assert_eq!(again["error"], ended["error"]);
+}
+
+#[tokio::test]
+async fn a_limit_on_time_does_not_count_what_is_parked() {
+    let host = Host::start();
+    let admin = host.admin();
+    let patient = agent("patient")
+        .manifest("[limits]\ntime_ms = 1500")
+        .does([Do::Sleep(2_100), Do::Log("awake".into())]);
+    admin.install(patient.file()).await;
+    let task = admin.submit(&json!({"kind": "patient"})).await;
+    let waiting = admin.reaches(id(&task), "waiting").await;
+    assert_eq!(waiting["waiting_for"], "sleep", "{waiting}");
+    let ended = admin.ended(id(&task)).await;
+    assert_eq!(ended["status"], "succeeded", "{ended}");
+}
+
 #[tokio::test]
 async fn people_are_asked_and_their_answer_is_what_the_guest_gets() {
     let host = Host::start();

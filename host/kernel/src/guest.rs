@@ -2,8 +2,8 @@
 
 use crate::capability::Scope;
 use crate::journal::Journal;
-use crate::tree::Halted;
-use mandate_runtime::{Ambient, End, HostError, Stream};
+use crate::tree::{Halted, Replaying};
+use mandate_runtime::{Ambient, End, HostError, Stopwatch, Stream};
 use mandate_store::{LogLevel, LogLine, Write};
 use mandate_types::{MicroUsd, Timestamp};
 use rand_chacha::ChaCha20Rng;
@@ -26,12 +26,17 @@ pub struct Guest {
     /// Lines that came where nothing could be awaited.
     lines: Vec<Write>,
     random: ChaCha20Rng,
+    /// As long as it only repeats what is recorded.
+    replaying: Option<Replaying>,
 }
 
 impl Guest {
     /// The guest's host. All randomness that the guest sees comes from `seed`.
     pub fn new(scope: Arc<Scope>, journal: Journal, seed: [u8; 32]) -> Self {
+        // Who only looks at a recording waits for the guest, however long ago that ran.
+        let repeats = journal.replaying() && !journal.is_sealed();
         Self {
+            replaying: repeats.then(|| Replaying::begin(&scope.lineage)),
             scope,
             journal,
             cost: MicroUsd::ZERO,
@@ -39,6 +44,18 @@ impl Guest {
             lines: Vec::new(),
             random: ChaCha20Rng::from_seed(seed),
         }
+    }
+
+    /// Whatever it does from here on is new, if nothing more is recorded.
+    pub fn repeated(&mut self) {
+        if !self.journal.replaying() {
+            self.replaying = None;
+        }
+    }
+
+    /// How long it has run, in microseconds.
+    pub fn active_us(&self) -> u64 {
+        self.scope.lineage.active_us()
     }
 
     /// Ends the instance with `end`.
@@ -128,5 +145,9 @@ impl Ambient for Guest {
             Stream::Stderr => LogLevel::Warn,
         };
         self.take_line(level, line.to_owned())
+    }
+
+    fn stopwatch(&self) -> Stopwatch {
+        self.scope.lineage.watch.clone()
     }
 }

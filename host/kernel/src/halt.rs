@@ -7,6 +7,7 @@
 use crate::kernel::Kernel;
 use crate::tree::{Halted, Tree};
 use mandate_policy::Halts;
+use mandate_runtime::Hurried;
 use mandate_store::{CommitError, NewAct, NewEvent, Write};
 use mandate_types::{
     Act, Actor, EventKind, ExecutionId, Halt, HaltScope, PluginName, PrincipalName, TenantId,
@@ -21,6 +22,9 @@ use tokio::sync::{Notify, watch};
 /// How long a halt waits for what it stopped: what takes longer has an effect under way, which
 /// ends by itself and is recorded.
 const MOST_WAIT: Duration = Duration::from_secs(2);
+
+/// How long others stand still for that at most.
+const MOST_HURRY: Duration = Duration::from_millis(200);
 
 /// What is halted and what runs.
 pub(crate) struct Switch {
@@ -103,8 +107,9 @@ impl Switch {
             .collect()
     }
 
-    /// Stops what `halt` covers and waits until that is gone.
-    async fn stop(&self, halt: &Halt) {
+    /// Stops what `halt` covers and waits until that is gone. Others that compute do not keep it
+    /// waiting while there is a `hurry`.
+    async fn stop(&self, halt: &Halt, hurry: Hurried) {
         let stopped: Vec<ExecutionId> = self
             .covered(halt)
             .into_iter()
@@ -125,7 +130,10 @@ impl Switch {
                 gone.await;
             }
         };
-        if tokio::time::timeout(MOST_WAIT, all_gone).await.is_err() {
+        tokio::pin!(all_gone);
+        let quickly = tokio::time::timeout(MOST_HURRY, &mut all_gone).await;
+        drop(hurry);
+        if quickly.is_err() && tokio::time::timeout(MOST_WAIT, all_gone).await.is_err() {
             tracing::warn!(scope = %halt.scope, "what was halted still ends");
         }
     }
@@ -184,7 +192,7 @@ impl Kernel {
         }
         tracing::warn!("{halt}");
         switch.change(|halts| halts.put(halt.clone()));
-        switch.stop(&halt).await;
+        switch.stop(&halt, self.runtime().hurry()).await;
         kept?;
         Ok(NowHalted { halt, new: true })
     }

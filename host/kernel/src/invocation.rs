@@ -24,6 +24,7 @@ use mandate_types::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a guest answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -198,12 +199,14 @@ async fn resume(
         }
     };
     let recorded = kernel.store().steps(&known.id).await?;
-    let lineage = Arc::new(Lineage::new(
+    let ran = recorded.iter().filter_map(|step| step.active_us).max();
+    let lineage = Lineage::new(
         known.plugin.clone(),
         known.kind,
         &known.limits,
         call.lineage.clone(),
-    ));
+    );
+    let lineage = Arc::new(lineage.having_run(Duration::from_micros(ran.unwrap_or(0))));
     let installed = &call.plugin.installation.settings;
     let settings = known.settings.unwrap_or_else(|| installed.clone());
     let seed = <[u8; 32]>::try_from(known.seed.as_slice()).unwrap_or_default();

@@ -88,6 +88,7 @@ impl Guest {
         };
         let mut intended = false;
         if let Some(recorded) = self.journal.recorded(sequence, index) {
+            self.repeated();
             let same = recorded.interface == C::INTERFACE
                 && recorded.function == C::FUNCTION
                 && recorded.arguments_digest == digest;
@@ -135,6 +136,7 @@ impl Guest {
             cost_micro_usd: MicroUsd::ZERO,
             at: at.since,
             answered_at: None,
+            active_us: Some(self.active_us()),
             erased: false,
         };
         let verdict = call
@@ -310,6 +312,7 @@ impl Guest {
         self.cost = self.cost.plus(cost);
         self.journal.answered_at(now);
         let (invocation, tenant) = (self.scope.id.clone(), self.scope.tree.tenant.clone());
+        let active_us = Some(self.active_us());
         let write = |encoded: Value, refused: bool| match step.clone() {
             Some(mut step) => {
                 step.state = StepState::Answered;
@@ -317,6 +320,7 @@ impl Guest {
                 step.refused = refused;
                 step.cost_micro_usd = cost;
                 step.answered_at = Some(now);
+                step.active_us = active_us;
                 Write::Step(step)
             }
             None => Write::AnswerStep(Box::new(StepAnswer {
@@ -328,6 +332,7 @@ impl Guest {
                 refused,
                 cost_micro_usd: cost,
                 answered_at: now,
+                active_us,
             })),
         };
         let tree = self.scope.tree.clone();

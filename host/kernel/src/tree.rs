@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-pub use lineage::Lineage;
+pub use lineage::{Lineage, Replaying};
 
 /// Buffered steps reach the disk at least this often, so that a running execution can be watched.
 const FLUSH_EVERY: Duration = Duration::from_millis(200);

@@ -1,8 +1,10 @@
 //! One call under supervision: it ends when its time is over, when it is stopped, or by itself,
 //! and the host implementation comes back in each case.
 
+use crate::hurry::Hurry;
 use crate::invocation::{End, Ended, State, end_of, limit};
 use crate::stop::Stop;
+use crate::stopwatch::Stopwatch;
 use crate::wasi::Ambient;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -37,11 +39,19 @@ pub(crate) fn may_run_here(guests: &Handle) -> bool {
         && IN_CALL.try_with(|()| ()).is_err()
 }
 
-/// Does `work` in `store`, bounded by `limits` and `stop`.
+/// What ends a guest from outside.
+pub(crate) struct Ends {
+    pub(crate) stop: Stop,
+    pub(crate) watch: Stopwatch,
+    /// While others are to be stopped, it has no turn.
+    pub(crate) hurry: Hurry,
+}
+
+/// Does `work` in `store`, bounded by `limits` and ended by `ends`.
 pub(crate) async fn supervise<A, T, W>(
     mut store: Store<State<A>>,
     limits: Limits,
-    stop: Stop,
+    ends: Ends,
     stack_bytes: usize,
     work: W,
 ) -> Ended<A, T>
@@ -54,10 +64,11 @@ where
     bound(&mut store, &limits);
     let outcome = {
         let guest = IN_CALL.scope((), AssertUnwindSafe(work(&mut store)).catch_unwind());
+        let guest = ends.hurry.gives_way(guest);
         tokio::select! {
             biased;
-            reason = stop.stopped() => Err(End::Stopped(reason)),
-            () = tokio::time::sleep(Duration::from_millis(limits.time_ms)) => {
+            reason = ends.stop.stopped() => Err(End::Stopped(reason)),
+            () = ends.watch.reaches(Duration::from_millis(limits.time_ms)) => {
                 Err(limit(LimitName::TimeMs, limits.time_ms))
             }
             outcome = guest => match outcome {

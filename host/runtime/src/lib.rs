@@ -19,6 +19,7 @@ mod compile;
 mod component;
 pub mod contract;
 mod engine;
+mod hurry;
 mod imports;
 mod invocation;
 mod limiter;
@@ -27,17 +28,20 @@ mod output;
 mod runtime;
 mod settings;
 mod stop;
+mod stopwatch;
 mod wasi;
 
 pub use compile::{CompileError, compile_worker};
 pub use component::{Component, Description, Origin};
 pub use engine::config;
+pub use hurry::Hurried;
 pub use imports::Imports;
 pub use invocation::{End, Ended};
 pub use output::Stream;
 pub use runtime::{CallError, Runtime, RuntimeError};
 pub use settings::{CompileLimits, Settings};
 pub use stop::Stop;
+pub use stopwatch::Stopwatch;
 pub use wasi::Ambient;
 
 /// What a host function returns to a guest; the error ends the guest.

@@ -4,11 +4,12 @@ use crate::bindings::agent::AgentGuestPre;
 use crate::bindings::tool::ToolGuestPre;
 use crate::bindings::{agent_export, tool_export, types};
 use crate::cache::{Cache, Found};
-use crate::call::{self, AbortOnDrop, Work, check_result};
+use crate::call::{self, AbortOnDrop, Ends, Work, check_result};
 use crate::compile::{self, CompileError};
 use crate::component::{Component, Entry, Origin};
 use crate::contract;
 use crate::engine::{self, Ticker};
+use crate::hurry::{Hurried, Hurry};
 use crate::imports::{self, Imports};
 use crate::invocation::{End, Ended, State};
 use crate::nowhere::{self, Nowhere};
@@ -21,6 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Store};
+
+/// How many turns of guests a thread takes before it looks at timers: with a tick for each turn,
+/// limits on time are late by that.
+const POLLS_BETWEEN_TIMERS: u32 = 8;
 
 /// Why the runtime cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +53,7 @@ pub struct Runtime<H: 'static> {
     /// Guests have threads of their own: what they compute delays nobody else. Only taken at drop.
     guests: Option<tokio::runtime::Runtime>,
     handle: tokio::runtime::Handle,
+    hurry: Hurry,
     _ticker: Ticker,
 }
 
@@ -73,6 +79,7 @@ impl<H: Imports> Runtime<H> {
         }
         let guests = guests
             .thread_name("guest")
+            .event_interval(POLLS_BETWEEN_TIMERS)
             .enable_all()
             .build()
             .map_err(RuntimeError::Threads)?;
@@ -85,6 +92,7 @@ impl<H: Imports> Runtime<H> {
             cache,
             handle: guests.handle().clone(),
             guests: Some(guests),
+            hurry: Hurry::default(),
             _ticker: ticker,
         })
     }
@@ -258,6 +266,12 @@ impl<H: Imports> Runtime<H> {
         self.handle.spawn(future)
     }
 
+    /// Lets no guest have another turn, as long as this is held: whoever is to be stopped does not
+    /// wait for the turns of all others.
+    pub fn hurry(&self) -> Hurried {
+        self.hurry.begin()
+    }
+
     /// Runs `work` in a store of its own on the guests' threads, bounded by `limits` and `stop`.
     pub(crate) async fn run<A, T, W>(
         &self,
@@ -271,9 +285,14 @@ impl<H: Imports> Runtime<H> {
         T: Send + 'static,
         W: Work<A, T>,
     {
+        let ends = Ends {
+            stop,
+            watch: host.stopwatch(),
+            hurry: self.hurry.clone(),
+        };
         let state = State::new(host, limits, self.settings.max_memory_bytes);
         let store = Store::new(&self.engine, state);
-        let call = call::supervise(store, limits.clone(), stop, self.settings.stack_bytes, work);
+        let call = call::supervise(store, limits.clone(), ends, self.settings.stack_bytes, work);
         if call::may_run_here(&self.handle) {
             return call.await;
         }

@@ -5,9 +5,11 @@
 
 use crate::invocation::{End, State};
 use crate::output::{Output, Pipe, Stream};
+use crate::stopwatch::Stopwatch;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
@@ -34,6 +36,10 @@ pub trait Ambient: Send + 'static {
     /// # Errors
     /// An [`End`] ends the guest, at the latest with the next tick.
     fn wasi_output(&mut self, stream: Stream, line: &str) -> Result<(), End>;
+    /// What measures the call against its limit on time.
+    fn stopwatch(&self) -> Stopwatch {
+        Stopwatch::after(Duration::ZERO)
+    }
 }
 
 /// The state of one guest's WASI, made when it is first used: most guests never do.

@@ -145,6 +145,10 @@ pub struct Step {
     pub at: Timestamp,
     /// When it was answered.
     pub answered_at: Option<Timestamp>,
+    /// How long its guest had run when this was written last, in microseconds, without replay and
+    /// without being parked; none in rows of hosts that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_us: Option<u64>,
     /// The journals of its tenant were erased: `arguments` and `answer` are null, whatever they were.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub erased: bool,
@@ -162,6 +166,7 @@ pub struct StepAnswer {
     pub refused: bool,
     pub cost_micro_usd: MicroUsd,
     pub answered_at: Timestamp,
+    pub active_us: Option<u64>,
 }
 
 /// How grave a log line is.

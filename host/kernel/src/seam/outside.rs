@@ -33,6 +33,7 @@ impl Guest {
         let tree = at.scope.tree.clone();
         let under_way = kernel.effects().begin(&tree.execution);
         let (invocation, sequence, index) = (at.scope.id.clone(), at.sequence, at.index);
+        let lineage = at.scope.lineage.clone();
         let owner = kernel.host().spawn(async move {
             let _under_way = under_way;
             let (answer, mut writes, cost) = match call.perform(at).await {
@@ -67,6 +68,7 @@ impl Guest {
                 refused: matches!(answer, Err(Error::Denied(_))),
                 cost_micro_usd: cost,
                 answered_at: at,
+                active_us: Some(lineage.active_us()),
             })));
             crash::point("effect.before_answer");
             // Also while it is halted: it was had.

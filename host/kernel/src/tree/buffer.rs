@@ -54,6 +54,7 @@ impl Buffer {
                 step.refused = answer.refused;
                 step.cost_micro_usd = answer.cost_micro_usd;
                 step.answered_at = Some(answer.answered_at);
+                step.active_us = answer.active_us.or(step.active_us);
             }
             None => self.writes.push(Write::AnswerStep(Box::new(answer))),
         }

@@ -1,10 +1,12 @@
 //! The chain of invocations above one, and the guards that follow it: depth, number, circles.
 
+use mandate_runtime::Stopwatch;
 use mandate_store::Invocation;
 use mandate_types::{GuestKind, InvocationId, LimitHit, LimitName, PluginName};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Each invocation, with how many there are of it and below it.
 pub(super) fn sizes(known: &[Invocation]) -> HashMap<InvocationId, u64> {
@@ -33,6 +35,8 @@ pub struct Lineage {
     pub kind: GuestKind,
     /// How far below the root.
     pub depth: u32,
+    /// Measures how long it runs.
+    pub watch: Stopwatch,
     children: AtomicU64,
     most_children: u64,
     most_depth: u32,
@@ -51,11 +55,25 @@ impl Lineage {
             plugin,
             kind,
             depth: parent.as_ref().map_or(0, |p| p.depth.saturating_add(1)),
+            watch: Stopwatch::after(Duration::ZERO),
             children: AtomicU64::new(0),
             most_children: limits.children,
             most_depth: limits.depth,
             parent,
         }
+    }
+
+    /// The same, of an invocation that ran so long already.
+    pub fn having_run(self, before: Duration) -> Self {
+        Self {
+            watch: Stopwatch::after(before),
+            ..self
+        }
+    }
+
+    /// How long it has run, in microseconds.
+    pub fn active_us(&self) -> u64 {
+        u64::try_from(self.watch.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn upwards(&self) -> impl Iterator<Item = &Lineage> {
@@ -111,6 +129,24 @@ impl Lineage {
             chain.push(name.as_str());
             chain.join(" → ")
         })
+    }
+}
+
+/// An invocation is being replayed, as long as this is held: that counts neither as its time nor
+/// as that of those who wait for it.
+pub struct Replaying(Arc<Lineage>);
+
+impl Replaying {
+    /// From now on.
+    pub fn begin(lineage: &Arc<Lineage>) -> Self {
+        lineage.upwards().for_each(|above| above.watch.hold());
+        Self(lineage.clone())
+    }
+}
+
+impl Drop for Replaying {
+    fn drop(&mut self) {
+        self.0.upwards().for_each(|above| above.watch.release());
     }
 }
 

@@ -202,10 +202,10 @@ pub(super) fn ending_row(
 }
 
 pub(super) const STEP_COLUMNS: &str = "tenant, invocation, sequence, idx, interface, function, arguments, \
-    arguments_digest, effects, state, answer, refused, child, cost_micro_usd, at, answered_at";
+    arguments_digest, effects, state, answer, refused, child, cost_micro_usd, at, answered_at, active_us";
 
 /// The tenant must be that of the invocation, which also refuses steps of invocations that are not there.
-pub(super) const STEP_TUPLE: &str = "((SELECT tenant FROM invocations WHERE id = ? AND tenant = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const STEP_TUPLE: &str = "((SELECT tenant FROM invocations WHERE id = ? AND tenant = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 pub(super) fn step_row(step: &Step, sealer: &mut Sealer) -> Result<Vec<Arg>, StoreError> {
     let invocation = Arg::text(&step.invocation);
@@ -230,12 +230,13 @@ pub(super) fn step_row(step: &Step, sealer: &mut Sealer) -> Result<Vec<Arg>, Sto
         step.cost_micro_usd.into(),
         step.at.into(),
         Arg::opt(step.answered_at, Arg::from),
+        Arg::opt(step.active_us, Arg::count),
     ])
 }
 
 /// Takes [`answer_row`].
 pub(super) const ANSWER_STEP: &str = "UPDATE steps SET state = 'answered', answer = ?, refused = ?, \
-    cost_micro_usd = ?, answered_at = ? WHERE invocation = ? AND sequence = ? AND idx = ? AND tenant = ? \
+    cost_micro_usd = ?, answered_at = ?, active_us = coalesce(?, active_us) WHERE invocation = ? AND sequence = ? AND idx = ? AND tenant = ? \
     AND state = 'intended'";
 
 pub(super) fn answer_row(answer: &StepAnswer, sealer: &mut Sealer) -> Result<Vec<Arg>, StoreError> {
@@ -245,6 +246,7 @@ pub(super) fn answer_row(answer: &StepAnswer, sealer: &mut Sealer) -> Result<Vec
         Arg::bool(answer.refused),
         answer.cost_micro_usd.into(),
         answer.answered_at.into(),
+        Arg::opt(answer.active_us, Arg::count),
         Arg::text(&answer.invocation),
         Arg::count(answer.sequence),
         Arg::Int(answer.index.into()),
@@ -283,6 +285,10 @@ fn read_step(row: &SqliteRow, vault: &Vault) -> Result<Step, StoreError> {
         cost_micro_usd: MicroUsd(row.get_int("cost_micro_usd")?),
         at: row.get_time("at")?,
         answered_at: row.get_opt_time("answered_at")?,
+        active_us: row
+            .get_opt_int("active_us")?
+            .map(|n| u64::try_from(n).map_err(|e| corrupt("active_us", e)))
+            .transpose()?,
         erased,
     })
 }

@@ -291,6 +291,7 @@ pub async fn writes_of_one_commit_see_each_other(home: &Home) {
             refused: false,
             cost_micro_usd: MicroUsd::ZERO,
             answered_at: at(3),
+            active_us: None,
         })),
         first,
         Write::Record(Box::new(RecordWrite::Update(note.clone()))),

@@ -191,6 +191,7 @@ pub fn step(invocation: &InvocationId, sequence: u64, index: u32) -> Step {
         cost_micro_usd: MicroUsd(7),
         at: at(i64::try_from(sequence).unwrap()),
         answered_at: Some(at(100)),
+        active_us: Some(1_500),
         erased: false,
     }
 }

@@ -135,6 +135,7 @@ pub async fn a_step_is_written_once_and_answered_once(home: &Home) {
             refused: false,
             cost_micro_usd: MicroUsd(3),
             answered_at: at(40),
+            active_us: Some(2_500),
         }))
     };
     store.commit(None, vec![answer(1)]).await.unwrap();
@@ -147,6 +148,7 @@ pub async fn a_step_is_written_once_and_answered_once(home: &Home) {
     );
     (intent.state, intent.answer) = (StepState::Answered, Some(json!({"ok": 5})));
     (intent.answered_at, intent.cost_micro_usd) = (Some(at(40)), MicroUsd(3));
+    intent.active_us = Some(2_500);
     assert_eq!(store.steps(&root.id).await.unwrap(), [intent]);
 }
 

@@ -124,6 +124,7 @@ pub async fn nothing_of_a_journal_can_be_read_on_disk(home: &Home) {
             refused: false,
             cost_micro_usd: MicroUsd(7),
             answered_at: at(100),
+            active_us: None,
         })),
         Write::EndInvocation {
             id: root.id.clone(),
