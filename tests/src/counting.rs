@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 /// How often each path was asked for, by idempotency key.
 type Counts = BTreeMap<String, BTreeMap<String, u32>>;
@@ -13,6 +13,14 @@ pub struct Counting {
     /// Where it listens.
     pub address: SocketAddr,
     counts: Arc<Mutex<Counts>>,
+    gate: Arc<Gate>,
+}
+
+/// Behind which answers are held back.
+#[derive(Default)]
+struct Gate {
+    closed: Mutex<bool>,
+    changed: Condvar,
 }
 
 impl Counting {
@@ -21,14 +29,25 @@ impl Counting {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let counts = Arc::<Mutex<Counts>>::default();
-        let shared = counts.clone();
+        let gate = Arc::<Gate>::default();
+        let (shared, held) = (counts.clone(), gate.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let shared = shared.clone();
-                std::thread::spawn(move || stream.map(|stream| serve(&stream, &shared)));
+                let (shared, held) = (shared.clone(), held.clone());
+                std::thread::spawn(move || stream.map(|stream| serve(&stream, &shared, &held)));
             }
         });
-        Self { address, counts }
+        Self {
+            address,
+            counts,
+            gate,
+        }
+    }
+
+    /// Holds all answers back from now on, or lets them go.
+    pub fn hold(&self, back: bool) {
+        *self.gate.closed.lock().unwrap() = back;
+        self.gate.changed.notify_all();
     }
 
     /// `http://127.0.0.1:PORT/path`
@@ -50,7 +69,7 @@ impl Counting {
 }
 
 /// Answers one request; whoever asked may be gone before the end.
-fn serve(stream: &TcpStream, counts: &Mutex<Counts>) {
+fn serve(stream: &TcpStream, counts: &Mutex<Counts>, gate: &Gate) {
     let mut reader = BufReader::new(stream);
     let (mut head, mut line) = (String::new(), String::new());
     while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
@@ -77,6 +96,8 @@ fn serve(stream: &TcpStream, counts: &Mutex<Counts>) {
         .or_default()
         .entry(key)
         .or_default() += 1;
+    let closed = gate.closed.lock().unwrap();
+    drop(gate.changed.wait_while(closed, |closed| *closed).unwrap());
     let mut out = stream;
     let _ = out.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
 }

@@ -7,8 +7,11 @@
     clippy::indexing_slicing
 )]
 
+use mandate_tests::counting::Counting;
+use mandate_tests::host::binary;
 use mandate_tests::{Answer, Client, Do, Host, Options, Plugin, agent, hostile, tool};
 use serde_json::{Value, json};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 async fn halt(client: &Client, scope: &str) -> Answer {
@@ -33,12 +36,16 @@ fn noter(name: &str, milliseconds: u64) -> Plugin {
         id: None,
         body: format!("{{\"n\":{n}}}").into(),
     };
-    let sections = format!(
-        "[capabilities.records]\nwrite = [\"{name}\"]\n[records.{name}]\nid = \"N-{{12}}\"\nschema = {{ type = \"object\" }}\n"
-    );
     agent(name)
-        .manifest(&sections)
+        .manifest(&notebook(name))
         .does([note(1), Do::Sleep(milliseconds), note(2)])
+}
+
+/// What the manifest says of an agent that notes.
+fn notebook(name: &str) -> String {
+    format!(
+        "[capabilities.records]\nwrite = [\"{name}\"]\n[records.{name}]\nid = \"N-{{12}}\"\nschema = {{ type = \"object\" }}\n"
+    )
 }
 
 async fn submit(client: &Client, kind: &str) -> String {
@@ -248,22 +255,33 @@ async fn nothing_is_written_by_what_is_halted_once_that_is_answered() {
 }
 
 #[tokio::test]
-async fn one_of_many_that_loop_is_stopped_as_quickly() {
+async fn many_that_loop_are_stopped_as_quickly_one_of_them_or_all() {
     let host = Host::start();
     let client = host.admin();
     client.install(spinner().file()).await;
-    let calm = agent("other").is(hostile::agent(hostile::LOOP));
-    client.install(calm.file()).await;
-    for _ in 0..32 {
-        submit(&client, "other").await;
+    let mut loops = Vec::new();
+    // Two plugins, because one may have at most sixteen at a time.
+    for name in ["these", "those"] {
+        let loops_too = agent(name).is(hostile::agent(hostile::LOOP));
+        client.install(loops_too.file()).await;
+        for _ in 0..16 {
+            loops.push(submit(&client, name).await);
+        }
     }
     let task = submit(&client, "spinner").await;
-    client.reaches(&task, "running").await;
+    for task in loops.iter().chain([&task]) {
+        client.reaches(task, "running").await;
+    }
     let begun = Instant::now();
     halt(&client, "plugin/spinner").await.expect(201);
-    println!("halted among 32 others within {:?}", begun.elapsed());
+    println!("one of 33 halted within {:?}", begun.elapsed());
     waits_for_halt(&client.task(&task).await);
+    let begun = Instant::now();
     halt(&client, "host").await.expect(201);
+    println!("32 halted within {:?}", begun.elapsed());
+    for task in &loops {
+        waits_for_halt(&client.task(task).await);
+    }
 }
 
 #[tokio::test]
@@ -381,4 +399,216 @@ async fn only_operators_halt_and_only_what_is_theirs() {
     let path = format!("/api/v1/tasks/{}/execute", held["id"].as_str().unwrap());
     let problem = admin.post(&path, &json!({})).await.expect(409);
     assert_eq!(problem["halt"]["scope"], "host");
+}
+
+/// What a test's tools may send, to a server on this machine.
+fn options() -> Options {
+    Options {
+        config: "[http]\nallow_private = [\"127.0.0.0/8\"]\n".to_owned(),
+        ..Options::default()
+    }
+}
+
+/// A tool that posts once, and costs so many dollars.
+fn mail(server: &Counting, dollars: u32) -> Plugin {
+    let sections = format!(
+        "cost = {dollars}\n[capabilities.http]\nhosts = [\"{}\"]\nmethods = [\"POST\"]\npaths = [\"/*\"]\n",
+        server.address
+    );
+    tool("mail", "irreversible")
+        .manifest(&sections)
+        .does([Do::send("POST", &server.url("/mail"))])
+}
+
+#[tokio::test]
+async fn an_effect_that_is_under_way_ends_and_is_not_had_again() {
+    let server = Counting::start();
+    let host = Host::with(&options());
+    let client = host.admin();
+    client.install(mail(&server, 1).file()).await;
+    let sender = agent("sender")
+        .manifest("[capabilities.invoke]\ntools = [\"mail.it\"]")
+        .manifest(&notebook("sender"))
+        .does([
+            Do::tool("mail.it", "{}"),
+            Do::create("sender", "N-000000000001", "{}"),
+        ]);
+    client.install(sender.file()).await;
+    server.hold(true);
+    let task = submit(&client, "sender").await;
+    client
+        .until(|| async { (server.asked("/mail") == 1).then_some(()) })
+        .await;
+    halt(&client, "host").await.expect(201);
+    let stopped = client.task(&task).await;
+    waits_for_halt(&stopped);
+    let sent = async || {
+        let steps = client.steps(&task).await;
+        let sent = steps.into_iter().find(|step| step["function"] == "send");
+        sent.unwrap()
+    };
+    assert_eq!(sent().await["state"], "intended");
+    server.hold(false);
+    // It is recorded although nothing runs, and nothing else happens.
+    client
+        .until(|| async { (sent().await["state"] == "answered").then_some(()) })
+        .await;
+    assert_eq!(sent().await["answer"]["ok"]["status"], 200);
+    waits_for_halt(&client.task(&task).await);
+    assert_eq!(notes(&client, "sender").await, 0);
+    resume(&client, "host").await.ok();
+    let ended = client.ended(&task).await;
+    assert_eq!(ended["status"], "succeeded", "{ended}");
+    assert_eq!(server.asked("/mail"), 1);
+    assert_eq!(notes(&client, "sender").await, 1);
+}
+
+#[tokio::test]
+async fn what_is_approved_while_it_is_halted_waits_for_that_too() {
+    let server = Counting::start();
+    let host = Host::with(&options());
+    let admin = host.admin();
+    admin.install(mail(&server, 25_000).file()).await;
+    let sender = agent("sender")
+        .manifest("[capabilities.invoke]\ntools = [\"mail.it\"]")
+        .does([Do::tool("mail.it", "{}")]);
+    admin.install(sender.file()).await;
+    let task = submit(&admin, "sender").await;
+    let waiting = admin.reaches(&task, "waiting").await;
+    assert_eq!(waiting["waiting_for"], "approval", "{waiting}");
+    // Whoever takes part in it, and also over a crash.
+    halt(&admin, "plugin/mail").await.expect(201);
+    let host = Host::over(host.kill(), &options());
+    let admin = host.admin();
+    let decisions = admin.items("/api/v1/decisions?status=pending").await;
+    let decision = format!("/api/v1/decisions/{}", decisions[0]["id"].as_str().unwrap());
+    let approve = format!("{decision}/approve");
+    let approved = admin.post(&approve, &json!({})).await.ok();
+    assert_eq!(approved["status"], "approved", "{approved}");
+    let halted = admin
+        .until(|| async {
+            let task = admin.task(&task).await;
+            (task["waiting_for"] == "halt").then_some(task)
+        })
+        .await;
+    waits_for_halt(&halted);
+    assert_eq!(admin.get(&decision).await.ok()["status"], "approved");
+    assert_eq!(server.asked("/mail"), 0);
+    resume(&admin, "plugin/mail").await.ok();
+    let ended = admin.ended(&task).await;
+    assert_eq!(ended["status"], "succeeded", "{ended}");
+    assert_eq!(admin.get(&decision).await.ok()["status"], "done");
+    assert_eq!(server.asked("/mail"), 1);
+}
+
+#[tokio::test]
+async fn the_command_line_halts_and_resumes_and_both_are_on_record() {
+    let host = Host::start();
+    let run = |host: &Host, arguments: &[&str]| {
+        let data = host.data.path().to_str().unwrap();
+        let run = Command::new(binary())
+            .args(arguments)
+            .args(["--url", &host.url, "--data-dir", data])
+            .output()
+            .unwrap();
+        let text = if run.status.success() {
+            run.stdout
+        } else {
+            run.stderr
+        };
+        (run.status.success(), String::from_utf8(text).unwrap())
+    };
+    host.admin().install(agent("asks").file()).await;
+    assert_eq!(
+        run(&host, &["halt", "list"]),
+        (true, "nothing is halted\n".to_owned())
+    );
+    let (done, said) = run(
+        &host,
+        &["halt", "--plugin", "asks", "--reason", "a runaway"],
+    );
+    let plugin = "the plugin `asks` is halted";
+    assert!(
+        done && said.contains(plugin) && said.contains("a runaway"),
+        "{said}"
+    );
+    let (done, said) = run(&host, &["halt", "--reason", "all of it"]);
+    assert!(done, "{said}");
+    let (done, said) = run(&host, &["resume", "--tenant", "acme"]);
+    assert!(!done && said.contains("tenant/acme"), "{said}");
+    // Also over a crash, and as anybody sees it.
+    let host = Host::over(host.kill(), &Options::default());
+    let health = host.nobody().get("/health").await.ok();
+    assert_eq!(health["status"], "halted", "{health}");
+    let (_, said) = run(&host, &["halt", "list"]);
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert_eq!(
+        run(&host, &["resume"]),
+        (true, "`host` goes on\n".to_owned())
+    );
+    let (done, said) = run(&host, &["resume", "--plugin", "asks"]);
+    assert!(done, "{said}");
+    let health = host.nobody().get("/health").await.ok();
+    assert_ne!(health["status"], "halted", "{health}");
+    let acts = host.admin().all("/api/v1/audit?order=oldest").await;
+    let told: Vec<[&str; 3]> = acts
+        .iter()
+        .filter(|act| act["act"] == "halted" || act["act"] == "resumed")
+        .map(|act| ["act", "subject", "actor"].map(|field| act[field].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["halted", "plugin/asks", "admin"],
+            ["halted", "host", "admin"],
+            ["resumed", "host", "admin"],
+            ["resumed", "plugin/asks", "admin"],
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_was_cleared_when_the_halt_came_goes_on_afterwards() {
+    let server = Counting::start();
+    let host = Host::with(&options());
+    let client = host.admin();
+    client.install(mail(&server, 1).file()).await;
+    let calling: Vec<_> = (0..64)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.post("/api/v1/tools/mail.it/call", &json!({})).await })
+        })
+        .collect();
+    client
+        .until(|| async { (server.asked("/mail") >= 4).then_some(()) })
+        .await;
+    halt(&client, "plugin/mail").await.expect(201);
+    let mut held = 0;
+    for call in calling {
+        let answer = call.await.unwrap();
+        match answer.status {
+            200 => {}
+            202 => held += 1,
+            409 => assert_eq!(answer.json()["type"], "urn:mandate:problem:halted"),
+            _ => panic!("{}", answer.text),
+        }
+    }
+    println!("{held} calls were cleared and had not begun");
+    resume(&client, "plugin/mail").await.ok();
+    // What was begun ends: nothing waits for another start of the host.
+    let ended = client
+        .until(|| async {
+            let all = client.all("/api/v1/decisions?").await;
+            let over = |decision: &Value| {
+                !["approved", "executing"].contains(&decision["status"].as_str().unwrap())
+            };
+            all.iter().all(over).then_some(all)
+        })
+        .await;
+    let done = ended.iter().filter(|decision| decision["status"] == "done");
+    assert!(done.count() >= held);
+    assert!(
+        server.asked("/mail") as usize <= ended.len(),
+        "each at most once"
+    );
 }

@@ -12,7 +12,7 @@ use mandate_policy::ToolTerms;
 use mandate_runtime::Stop;
 use mandate_store::{Execution, StoreError, Wait, WaitKey, Write};
 use mandate_types::{
-    DecisionId, DecisionStatus, Effects, ExecutionId, GuestKind, InvocationId, MicroUsd,
+    DecisionId, DecisionStatus, Effects, ExecutionId, GuestKind, Halt, InvocationId, MicroUsd,
     PluginName, PrincipalName, TenantId, Timestamp,
 };
 use serde_json::Value;
@@ -45,6 +45,16 @@ pub enum Called {
         execution: ExecutionId,
         /// The decision, if it is about one.
         decision: Option<DecisionId>,
+    },
+    /// It was cleared, and halted before it began. It goes on, under the same decision, once
+    /// nothing covers it any more: by [`Kernel::resume_call`].
+    Held {
+        /// The execution that waits.
+        execution: ExecutionId,
+        /// The decision by which it was cleared.
+        decision: DecisionId,
+        /// What halted it.
+        halt: Box<Halt>,
     },
 }
 
@@ -219,7 +229,20 @@ impl Kernel {
             pledge: pledge.clone(),
         };
         let running = self.runs(&ready.tree);
-        match self.finish(ready.tree.clone(), running, call).await? {
+        let ran = match (
+            self.finish(ready.tree.clone(), running, call).await,
+            &pledge,
+        ) {
+            (Err(Halted::ByOperator(halt)), Some(pledge)) => {
+                return Ok(Called::Held {
+                    execution: ready.tree.execution.clone(),
+                    decision: pledge.decision.clone(),
+                    halt,
+                });
+            }
+            (ran, _) => ran?,
+        };
+        match ran {
             Ran::Parked(parked) => {
                 let execution = parked.execution.clone();
                 if parked.commit(Vec::new()).await? {
@@ -279,7 +302,8 @@ impl Kernel {
             waits,
             at: Timestamp::now(),
         };
-        match tree.commit(vec![park]).await {
+        // Also while it is halted: it has no effects by waiting.
+        match tree.settle(vec![park]).await {
             Ok(_) => Ok(Called::Waiting {
                 execution: tree.execution.clone(),
                 decision,

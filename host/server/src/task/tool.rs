@@ -12,10 +12,10 @@ use std::sync::Arc;
 /// What a called tool answered.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ToolAnswer {
-    /// By the tool's schema; null while a human is asked whether it may happen.
+    /// By the tool's schema; null while it waits.
     pub result: Value,
-    /// Whether it waits for a human: it goes on when that has answered, and its result is then
-    /// in the decision.
+    /// Whether it waits, for a human or for the end of a halt that came between its decision and
+    /// its beginning: it goes on then, and its result is in the decision.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waiting: bool,
     /// The decision that it waits for: `GET /api/v1/decisions/{decision}`.
@@ -25,6 +25,18 @@ pub struct ToolAnswer {
     pub execution: ExecutionId,
     /// How long it took.
     pub duration_seconds: f64,
+}
+
+impl ToolAnswer {
+    fn waiting(execution: ExecutionId, decision: Option<DecisionId>) -> Self {
+        Self {
+            result: Value::Null,
+            waiting: true,
+            decision,
+            execution,
+            duration_seconds: 0.0,
+        }
+    }
 }
 
 impl Tasks {
@@ -68,14 +80,14 @@ impl Tasks {
             Called::Waiting {
                 execution,
                 decision,
+            } => return Ok(ToolAnswer::waiting(execution, decision)),
+            Called::Held {
+                execution,
+                decision,
+                halt,
             } => {
-                return Ok(ToolAnswer {
-                    result: Value::Null,
-                    waiting: true,
-                    decision,
-                    execution,
-                    duration_seconds: 0.0,
-                });
+                self.hold_call(execution.clone(), &halt);
+                return Ok(ToolAnswer::waiting(execution, Some(decision)));
             }
         };
         if let (Err(_), Some(halt)) = (&end.report, &end.halted) {

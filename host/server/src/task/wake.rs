@@ -4,7 +4,7 @@
 use super::Tasks;
 use crate::approval::audited;
 use futures::StreamExt as _;
-use mandate_kernel::Halted;
+use mandate_kernel::{Called, Halted};
 use mandate_store::{CommitError, Decision, DecisionChange, WaitKey, Woken, Write};
 use mandate_types::{Act, DecisionStatus, EventKind, ExecutionId, PrincipalName, Timestamp};
 use std::sync::Arc;
@@ -49,8 +49,10 @@ impl Tasks {
     pub(super) async fn resume_calls(self: Arc<Self>, calls: Vec<ExecutionId>) {
         let resumed = futures::stream::iter(calls).for_each_concurrent(CALLS, async |execution| {
             match self.kernel.resume_call(&execution).await {
+                Ok(Called::Held { halt, .. }) | Err(Halted::ByOperator(halt)) => {
+                    self.hold_call(execution, &halt);
+                }
                 Ok(_) | Err(Halted::LeaseLost) => {}
-                Err(Halted::ByOperator(halt)) => self.hold_call(execution, &halt),
                 Err(error) => {
                     tracing::error!(%execution, %error, "a client's call cannot go on; the next start takes it up");
                 }
