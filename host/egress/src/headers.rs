@@ -1,10 +1,13 @@
-//! The head of a request: what the plugin says of it, what it may not say, and the secrets.
+//! The head of a request: what the plugin says of it, what it may not say, the secrets, and what is
+//! signed with them.
 
 use crate::mask::Mask;
 use crate::secrets::Secrets;
 use crate::send::{Request, SendError};
 use crate::template::{Part, parts};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use sha2::Sha256;
 
 const MOST: usize = 64;
 const MOST_BYTES: usize = 32 << 10;
@@ -90,14 +93,35 @@ async fn filled(
         match part {
             Part::Text(text) => filled.push_str(text),
             Part::Secret(name) => {
-                secrets
-                    .admit(name, &request.target)
-                    .map_err(SendError::secret)?;
-                let value = secrets.value(name).await.map_err(SendError::secret)?;
+                let value = secret(name, request, secrets).await?;
                 mask.add(name, &value);
                 filled.push_str(&value);
+            }
+            // Nothing of the secret leaves the host, so nothing has to be taken out of the answer.
+            Part::Signature(name) => {
+                let key = secret(name, request, secrets).await?;
+                filled.push_str(&signature(
+                    &key,
+                    request.body.as_deref().unwrap_or_default(),
+                )?);
             }
         }
     }
     Ok(filled)
+}
+
+/// The value of a secret that may go to the target.
+async fn secret(name: &str, request: &Request, secrets: &Secrets) -> Result<String, SendError> {
+    secrets
+        .admit(name, &request.target)
+        .map_err(SendError::secret)?;
+    secrets.value(name).await.map_err(SendError::secret)
+}
+
+/// HMAC-SHA256 of `body`, in hexadecimal.
+fn signature(key: &str, body: &[u8]) -> Result<String, SendError> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes())
+        .map_err(|error| SendError::Invalid(format!("headers: {error}")))?;
+    mac.update(body);
+    Ok(hex::encode(mac.finalize().into_bytes()))
 }

@@ -1,8 +1,9 @@
-//! `{{secret:NAME}}` in the value of a header.
+//! `{{secret:NAME}}` and `{{hmac-sha256:NAME}}` in the value of a header.
 
 use mandate_policy::http::is_secret_name;
 
-const OPEN: &str = "{{secret:";
+const SECRET: &str = "{{secret:";
+const SIGNATURE: &str = "{{hmac-sha256:";
 const CLOSE: &str = "}}";
 
 /// A piece of a value.
@@ -12,6 +13,8 @@ pub enum Part<'a> {
     Text(&'a str),
     /// The secret of this name.
     Secret(&'a str),
+    /// HMAC-SHA256 of the request's body under the secret of this name, in hexadecimal.
+    Signature(&'a str),
 }
 
 /// The pieces of `value`.
@@ -21,23 +24,37 @@ pub enum Part<'a> {
 pub fn parts(value: &str) -> Result<Vec<Part<'_>>, String> {
     let mut parts = Vec::new();
     let mut rest = value;
-    while let Some((before, after)) = rest.split_once(OPEN) {
+    while let Some((at, open)) = next(rest) {
+        let (before, after) = rest.split_at(at);
+        let after = after.strip_prefix(open).unwrap_or_default();
         let name = after.split_once(CLOSE);
         let Some((name, after)) = name.filter(|(name, _)| is_secret_name(name)) else {
             return Err(format!(
-                "`{OPEN}` is not followed by a name and `{CLOSE}`; expected `{{{{secret:NAME}}}}`"
+                "`{open}` is not followed by a name and `{CLOSE}`; expected `{open}NAME{CLOSE}`"
             ));
         };
         if !before.is_empty() {
             parts.push(Part::Text(before));
         }
-        parts.push(Part::Secret(name));
+        parts.push(if open == SECRET {
+            Part::Secret(name)
+        } else {
+            Part::Signature(name)
+        });
         rest = after;
     }
     if !rest.is_empty() {
         parts.push(Part::Text(rest));
     }
     Ok(parts)
+}
+
+/// Where the next place is, and how it begins.
+fn next(text: &str) -> Option<(usize, &'static str)> {
+    [SECRET, SIGNATURE]
+        .into_iter()
+        .filter_map(|open| Some((text.find(open)?, open)))
+        .min()
 }
 
 /// The names of the secrets that `value` has places for.
@@ -48,7 +65,7 @@ pub fn secret_names(value: &str) -> Result<Vec<&str>, String> {
     let parts = parts(value)?.into_iter();
     Ok(parts
         .filter_map(|part| match part {
-            Part::Secret(name) => Some(name),
+            Part::Secret(name) | Part::Signature(name) => Some(name),
             Part::Text(_) => None,
         })
         .collect())
@@ -56,7 +73,7 @@ pub fn secret_names(value: &str) -> Result<Vec<&str>, String> {
 
 /// What stands where the value of `name` was.
 pub fn place(name: &str) -> String {
-    format!("{OPEN}{name}{CLOSE}")
+    format!("{SECRET}{name}{CLOSE}")
 }
 
 #[cfg(test)]
@@ -75,12 +92,24 @@ mod tests {
                 Part::Text("!")
             ]
         );
+        assert_eq!(
+            parts("v1={{hmac-sha256:K}} {{secret:A}}").unwrap(),
+            [
+                Part::Text("v1="),
+                Part::Signature("K"),
+                Part::Text(" "),
+                Part::Secret("A")
+            ]
+        );
+        assert_eq!(secret_names("{{hmac-sha256:K}}").unwrap(), ["K"]);
         assert!(secret_names("{{other}} {secret:A}").unwrap().is_empty());
         for broken in [
             "{{secret:A",
             "{{secret:}}",
             "{{secret:A B}}",
             "{{secret:{{secret:A}}}}",
+            "{{hmac-sha256:A",
+            "{{hmac-sha256:}}",
         ] {
             assert!(parts(broken).is_err(), "{broken}");
         }

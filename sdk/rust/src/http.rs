@@ -62,7 +62,8 @@ impl Request {
     }
 
     /// With another header. `{{secret:NAME}}` in the value is replaced by the operator's secret when the request
-    /// leaves the host; the plugin never sees it.
+    /// leaves the host, and `{{hmac-sha256:NAME}}` by the signature of the body under it, in hexadecimal; the plugin
+    /// never sees either.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push(Header {
             name: name.to_owned(),

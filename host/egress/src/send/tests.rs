@@ -270,6 +270,31 @@ async fn time_that_is_up_says_whether_anything_was_sent() {
 }
 
 #[tokio::test]
+async fn a_body_is_signed_with_a_secret_that_stays() {
+    let server = Server::new(vec![ok("")]).await;
+    let (secrets, _file) = secret(&server, "s3cr3t-value-123");
+    let signing = egress(&["127.0.0.1/32"], Vec::new(), secrets);
+    let signed = "sha256={{hmac-sha256:KEY}}".to_owned();
+    let request = Request {
+        method: "POST".to_owned(),
+        headers: vec![("x-signature".to_owned(), signed.clone())],
+        body: Some(b"body".to_vec()),
+        ..get(&server.url())
+    };
+    signing.send(request).await.unwrap();
+    let heard = server.heard().remove(0);
+    // Computed elsewhere.
+    let line =
+        "x-signature: sha256=0f5d18e613d918ba80b4022ac0a42fe6f348ee31ef312b7ff6a8cf8ee177cfc3";
+    assert!(heard.contains(line), "{heard}");
+    let elsewhere = Request {
+        headers: vec![("x-signature".to_owned(), signed)],
+        ..get("http://127.0.0.1:9/")
+    };
+    assert!(denied(signing.send(elsewhere).await).contains("may not be sent"));
+}
+
+#[tokio::test]
 async fn a_secret_is_seen_by_its_host_alone() {
     let value = "s3cr3t-value-123";
     let echo = format!(

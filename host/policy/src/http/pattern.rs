@@ -19,6 +19,14 @@ enum Scheme {
     Http,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Port {
+    /// Not said: the scheme's own.
+    Own,
+    Any,
+    One(u16),
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Hosts {
     Any,
@@ -27,12 +35,12 @@ enum Hosts {
     One(Host),
 }
 
-/// `[http://|https://](*|*.name|name|address)[:port]`
+/// `[http://|https://](*|*.name|name|address)[:port|:*]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPattern {
     scheme: Scheme,
     hosts: Hosts,
-    port: Option<u16>,
+    port: Port,
 }
 
 impl HostPattern {
@@ -53,8 +61,9 @@ impl HostPattern {
         };
         // The last colon that is not within an IPv6 address.
         let (host, port) = match rest.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, Some(number(port)?)),
-            _ => (rest, None),
+            Some((host, "*")) => (host, Port::Any),
+            Some((host, port)) if !port.contains(']') => (host, Port::One(number(port)?)),
+            _ => (rest, Port::Own),
         };
         let hosts = if host == "*" {
             Hosts::Any
@@ -80,8 +89,12 @@ impl HostPattern {
             Scheme::Http => !target.is_https(),
             Scheme::Safe => target.is_https() || is_loopback(target.host()),
         };
-        let own = if target.is_https() { 443 } else { 80 };
-        scheme && target.port() == self.port.unwrap_or(own) && self.has(target.host())
+        let port = match self.port {
+            Port::Own => target.port() == if target.is_https() { 443 } else { 80 },
+            Port::Any => true,
+            Port::One(port) => target.port() == port,
+        };
+        scheme && port && self.has(target.host())
     }
 
     fn has(&self, host: &Host) -> bool {
@@ -107,14 +120,17 @@ impl HostPattern {
             (_, Hosts::One(host)) => self.has(host),
             _ => false,
         };
-        scheme && hosts && self.own_port() == other.own_port()
+        scheme && hosts && (self.port == Port::Any || self.one_port() == other.one_port())
     }
 
-    fn own_port(&self) -> u16 {
-        self.port.unwrap_or(match self.scheme {
-            Scheme::Http => 80,
-            Scheme::Https | Scheme::Safe => 443,
-        })
+    /// The one port that it is about; none for any.
+    fn one_port(&self) -> Option<u16> {
+        match (self.port, self.scheme) {
+            (Port::Any, _) => None,
+            (Port::One(port), _) => Some(port),
+            (Port::Own, Scheme::Http) => Some(80),
+            (Port::Own, Scheme::Https | Scheme::Safe) => Some(443),
+        }
     }
 }
 
@@ -130,7 +146,11 @@ impl fmt::Display for HostPattern {
             Hosts::Below(name) => write!(f, "*.{name}")?,
             Hosts::One(host) => write!(f, "{host}")?,
         }
-        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+        match self.port {
+            Port::Own => Ok(()),
+            Port::Any => f.write_str(":*"),
+            Port::One(port) => write!(f, ":{port}"),
+        }
     }
 }
 

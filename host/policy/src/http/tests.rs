@@ -66,6 +66,26 @@ fn a_star_is_every_name_below_and_not_the_name_itself() {
 }
 
 #[test]
+fn any_port_is_any_port_of_the_same_scheme() {
+    let is = |url| allows("*.example.com:*", url);
+    assert!(is("https://a.example.com/") && is("https://a.example.com:8443/"));
+    assert!(!is("http://a.example.com:8080/") && !is("https://example.com:8443/"));
+    assert!(allows("*:*", "http://127.0.0.1:9000/"));
+    let covers = |wide: &str, narrow: &str| {
+        let pattern = |text| HostPattern::parse(text).unwrap();
+        pattern(wide).covers(&pattern(narrow))
+    };
+    assert!(covers("*:*", "a.org") && covers("*:*", "127.0.0.1:9000") && covers("*:*", "*:*"));
+    assert!(
+        !covers("*", "*:*") && !covers("a.org:443", "a.org:*") && !covers("*:*", "http://a.org")
+    );
+    assert_eq!(
+        HostPattern::parse("https://a.org:*").unwrap().to_string(),
+        "https://a.org:*"
+    );
+}
+
+#[test]
 fn plain_http_has_to_be_said_but_for_loopback() {
     assert!(allows("http://prometheus:9090", "http://prometheus:9090/"));
     assert!(!allows(

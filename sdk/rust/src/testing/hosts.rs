@@ -39,7 +39,7 @@ impl Requests {
     }
 }
 
-/// Without a scheme a pattern means https, and http to this machine; without a port the scheme's own.
+/// Without a scheme a pattern means https, and http to this machine; without a port the scheme's own, with `:*` any.
 fn is(pattern: &str, scheme: &str, authority: &str) -> bool {
     let authority = authority.to_ascii_lowercase();
     let local = authority.starts_with("127.") || authority.starts_with("localhost");
@@ -51,7 +51,13 @@ fn is(pattern: &str, scheme: &str, authority: &str) -> bool {
     let own = if scheme == "https" { ":443" } else { ":80" };
     let host = authority.strip_suffix(own).unwrap_or(&authority);
     let pattern = pattern.to_ascii_lowercase();
-    let pattern = pattern.strip_suffix(own).unwrap_or(&pattern);
+    let (pattern, host) = match pattern.strip_suffix(":*") {
+        Some(pattern) => (
+            pattern,
+            host.rsplit_once(':').map_or(host, |(host, _)| host),
+        ),
+        None => (pattern.strip_suffix(own).unwrap_or(&pattern), host),
+    };
     match pattern.strip_prefix('*') {
         Some("") => !host.contains(':'),
         Some(end) => host.len() > end.len() && host.ends_with(end),
@@ -66,10 +72,13 @@ fn is(pattern: &str, scheme: &str, authority: &str) -> bool {
 pub fn secrets(request: &Request) -> Result<Vec<&str>, Error> {
     let mut names = Vec::new();
     for header in &request.headers {
-        for place in header.value.split("{{secret:").skip(1) {
-            let name = place.split_once("}}").map(|(name, _)| name);
-            let broken = || Error::invalid("`{{secret:` is not followed by a name and `}}`");
-            names.push(name.filter(|name| !name.is_empty()).ok_or_else(broken)?);
+        for open in ["{{secret:", "{{hmac-sha256:"] {
+            for place in header.value.split(open).skip(1) {
+                let name = place.split_once("}}").map(|(name, _)| name);
+                let broken =
+                    || Error::invalid(format!("`{open}` is not followed by a name and `}}}}`"));
+                names.push(name.filter(|name| !name.is_empty()).ok_or_else(broken)?);
+            }
         }
     }
     Ok(names)

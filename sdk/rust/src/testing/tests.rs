@@ -333,7 +333,7 @@ fn what_crosses_the_boundary_is_described_by_the_types() {
 #[test]
 fn requests_go_where_the_manifest_asks_and_no_secret_is_seen() {
     let fake = FakeHost::for_plugin(
-        "[capabilities]\nsecrets = [\"KEY\"]\n[capabilities.http]\nhosts = [\"*.example.com\", \"http://10.0.0.7:9090\"]\nmethods = [\"GET\", \"POST\"]\npaths = [\"/v1/*\"]\n",
+        "[capabilities]\nsecrets = [\"KEY\"]\n[capabilities.http]\nhosts = [\"*.example.com\", \"http://10.0.0.7:9090\", \"any.example:*\"]\nmethods = [\"GET\", \"POST\"]\npaths = [\"/v1/*\"]\n",
     );
     let host = fake.host();
     assert!(
@@ -351,6 +351,8 @@ fn requests_go_where_the_manifest_asks_and_no_secret_is_seen() {
     for fine in [
         "https://API.example.com:443/v1/a?b",
         "http://10.0.0.7:9090/v1/",
+        "https://any.example/v1/",
+        "https://any.example:8443/v1/",
     ] {
         assert_eq!(host.http().get(fine).unwrap().text(), format!("GET {fine}"));
     }
@@ -361,6 +363,7 @@ fn requests_go_where_the_manifest_asks_and_no_secret_is_seen() {
         "https://api.example.com/v2/",
         "https://api.example.com",
         "http://10.0.0.7/v1/",
+        "http://any.example:8080/v1/",
         "api.example.com/v1/",
     ] {
         let told = host.http().get(other).unwrap_err();
@@ -373,6 +376,11 @@ fn requests_go_where_the_manifest_asks_and_no_secret_is_seen() {
     assert_eq!(with("Bearer {{secret:KEY}}").unwrap().status, 200);
     assert!(matches!(
         with("{{secret:OTHER}}"),
+        Err(Error::Denied { .. })
+    ));
+    assert_eq!(with("{{hmac-sha256:KEY}}").unwrap().status, 200);
+    assert!(matches!(
+        with("{{hmac-sha256:OTHER}}"),
         Err(Error::Denied { .. })
     ));
     assert!(matches!(with("{{secret:KEY"), Err(Error::Invalid(_))));
