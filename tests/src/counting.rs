@@ -1,7 +1,7 @@
 //! A server of the outside world that counts what is asked of it, and by which key.
 
+use crate::receiver::{Request, answer_with};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -70,34 +70,18 @@ impl Counting {
 
 /// Answers one request; whoever asked may be gone before the end.
 fn serve(stream: &TcpStream, counts: &Mutex<Counts>, gate: &Gate) {
-    let mut reader = BufReader::new(stream);
-    let (mut head, mut line) = (String::new(), String::new());
-    while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-        head.push_str(&line);
-        line.clear();
-    }
-    let field = |name: &str| {
-        head.lines().find_map(|line| {
-            let (key, value) = line.split_once(": ")?;
-            key.eq_ignore_ascii_case(name).then(|| value.to_owned())
-        })
-    };
-    let length = field("content-length").map_or(0, |length| length.parse().unwrap_or(0));
-    let mut body = vec![0; length];
-    if reader.read_exact(&mut body).is_err() {
+    let Some(request) = Request::read(stream) else {
         return;
-    }
-    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    let key = field("idempotency-key").unwrap_or_default();
+    };
+    let key = request.header("idempotency-key").unwrap_or_default();
     *counts
         .lock()
         .unwrap()
-        .entry(path)
+        .entry(request.path.clone())
         .or_default()
-        .entry(key)
+        .entry(key.to_owned())
         .or_default() += 1;
     let closed = gate.closed.lock().unwrap();
     drop(gate.changed.wait_while(closed, |closed| *closed).unwrap());
-    let mut out = stream;
-    let _ = out.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    answer_with(stream, "200 OK");
 }

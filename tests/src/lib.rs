@@ -18,6 +18,7 @@ pub mod host;
 pub mod load;
 pub mod plugin;
 pub mod points;
+pub mod receiver;
 pub mod scenario;
 pub mod ws;
 
