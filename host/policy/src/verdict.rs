@@ -144,13 +144,24 @@ pub fn sentence(
     let end = match (verdict.outcome, expires_at) {
         (Outcome::Approve, _) => "policy allows it".to_owned(),
         (Outcome::Deny, _) => "policy forbids it".to_owned(),
-        (Outcome::Escalate, Some(at)) => format!("if nobody answers by {at}, it is denied"),
+        (Outcome::Escalate, Some(at)) => {
+            format!("if nobody answers by {}, it is denied", minute(at))
+        }
         (Outcome::Escalate, None) => "if nobody answers, it does not happen".to_owned(),
     };
     format!(
         "{who} wants to call `{}`{on} {cost}; {undo}; {end}.",
         facts.tool
     )
+}
+
+/// As people read a time: `2026-11-21 12:30 UTC`.
+fn minute(at: Timestamp) -> String {
+    let text = at.to_string();
+    match text.get(..16) {
+        Some(minute) => format!("{} UTC", minute.replace('T', " ")),
+        None => text,
+    }
 }
 
 /// What a guest says, on one line, in the order in which it is written, and of a length that
@@ -195,7 +206,7 @@ mod tests {
         assert_eq!(
             said,
             "`remediation` wants to call `actions.scale` on `db-1` for $2,500.00; to undo it: \
-             fail back; if nobody answers by 2026-11-21T12:30:00.000000Z, it is denied."
+             fail back; if nobody answers by 2026-11-21 12:30 UTC, it is denied."
         );
         facts.requester = None;
         facts.reversible = false;
