@@ -352,6 +352,9 @@ pub trait DecisionStore: Send + Sync {
     /// Executions of tools that clients called, with a decision, which are neither ended nor parked.
     async fn unfinished_calls(&self) -> Result<Vec<ExecutionId>, StoreError>;
 
+    /// What an execution is parked for; nothing if it is not.
+    async fn waits(&self, execution: &ExecutionId) -> Result<Vec<Wait>, StoreError>;
+
     /// How many executions are parked.
     async fn parked(&self) -> Result<u64, StoreError>;
 }

@@ -5,6 +5,7 @@
 //! after the change is on disk and before it is acknowledged, so an answer that was read
 //! earlier is not given out any more, however late it was kept.
 
+use super::waiting::TaskDetail;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, Response, StatusCode};
@@ -37,11 +38,11 @@ impl Sent {
     ///
     /// # Errors
     /// When it cannot be written as JSON; not with what the store holds.
-    pub fn new(task: &Task, stamp: u64) -> serde_json::Result<Self> {
+    pub fn new(detail: &TaskDetail, stamp: u64) -> serde_json::Result<Self> {
         Ok(Self {
-            tenant: task.tenant.clone(),
-            etag: super::tasks::task_etag(task),
-            body: serde_json::to_vec(task)?.into(),
+            tenant: detail.task.tenant.clone(),
+            etag: super::tasks::task_etag(&detail.task),
+            body: serde_json::to_vec(detail)?.into(),
             stamp,
         })
     }
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
     use mandate_types::{PrincipalName, TaskStatus, Timestamp};
 
-    fn task() -> Task {
+    fn task() -> TaskDetail {
         let mut task = Task::new(
             TaskId::fresh(),
             "k".into(),
@@ -138,20 +139,22 @@ mod tests {
             Timestamp::from_micros(1),
         );
         task.status = TaskStatus::Succeeded;
-        task
+        let waits = Vec::new();
+        TaskDetail { task, waits }
     }
 
     #[tokio::test]
     async fn what_was_read_before_a_change_does_not_count_after_it() {
-        let (kept, task) = (Finished::new(), task());
+        let (kept, detail) = (Finished::new(), task());
+        let task = &detail.task;
         let stamp = kept.stamp(&task.id);
-        let sent = Arc::new(Sent::new(&task, stamp).unwrap());
-        kept.keep(&task, sent.clone()).await;
+        let sent = Arc::new(Sent::new(&detail, stamp).unwrap());
+        kept.keep(task, sent.clone()).await;
         assert!(kept.get(&task.id).await.is_some());
         kept.changed(&task.id);
         assert!(kept.get(&task.id).await.is_none());
         // A reader that was slow keeps what it read too late.
-        kept.keep(&task, sent).await;
+        kept.keep(task, sent).await;
         assert!(kept.get(&task.id).await.is_none());
     }
 
@@ -162,10 +165,11 @@ mod tests {
             (|t: &mut Task| t.status = TaskStatus::Running) as fn(&mut Task),
             |t| t.expires_at = Some(Timestamp::from_micros(9)),
         ] {
-            let mut task = task();
-            change(&mut task);
-            let sent = Arc::new(Sent::new(&task, kept.stamp(&task.id)).unwrap());
-            kept.keep(&task, sent).await;
+            let mut detail = task();
+            change(&mut detail.task);
+            let task = &detail.task;
+            let sent = Arc::new(Sent::new(&detail, kept.stamp(&task.id)).unwrap());
+            kept.keep(task, sent).await;
             assert!(kept.get(&task.id).await.is_none());
         }
     }

@@ -37,6 +37,7 @@ mod tenants;
 mod tokens;
 mod tools;
 mod topic;
+mod waiting;
 mod webhooks;
 mod ws;
 

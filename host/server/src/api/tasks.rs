@@ -5,6 +5,7 @@ use super::doc::{Changes, Finds, Reads};
 use super::error::{ApiResult, to_its_end};
 use super::finished::Sent;
 use super::input::{IfNoneMatch, JsonBody, Params, PathOf, etag, idempotency_key, prefer_wait};
+use super::waiting::TaskDetail;
 use super::{Api, Listing};
 use crate::task::{NewTask, Origin};
 use axum::Json;
@@ -183,7 +184,7 @@ pub async fn list(
     Ok(Json(api.store().tasks(&query).await?.into()))
 }
 
-/// One task.
+/// One task, and while it waits, for what.
 #[utoipa::path(
     get, path = "/api/v1/tasks/{id}", tag = "tasks",
     params(
@@ -191,7 +192,7 @@ pub async fn list(
         ("If-None-Match" = Option<String>, Header, description = "The ETag of what the caller has"),
     ),
     responses(
-        (status = 200, body = Task),
+        (status = 200, body = TaskDetail),
         (status = 304, description = "The caller has it already"),
         Finds,
     ),
@@ -214,9 +215,10 @@ pub async fn get(
     if !viewer.sees(&task.tenant) {
         return Err(missing(&id).into());
     }
-    let sent = Sent::new(&task, stamp).map_err(|error| Problem::internal(error.to_string()))?;
+    let detail = TaskDetail::of(&api, task).await?;
+    let sent = Sent::new(&detail, stamp).map_err(|error| Problem::internal(error.to_string()))?;
     let sent = Arc::new(sent);
-    api.finished.keep(&task, sent.clone()).await;
+    api.finished.keep(&detail.task, sent.clone()).await;
     Ok(sent.respond(has.has(&sent.etag)))
 }
 

@@ -24,6 +24,7 @@ mod question;
 mod recorded;
 mod replay;
 mod serve;
+mod task;
 mod tenant_erase;
 mod token;
 
@@ -65,6 +66,9 @@ enum Command {
     /// Write, build, inspect, install and run plugins
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Look at what was asked for, how far it is, and what it waits for
+    #[command(subcommand)]
+    Task(task::Command),
     /// Look at what agents may not decide alone, and answer it
     #[command(subcommand)]
     Decision(decision::Command),
@@ -141,6 +145,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Serve(args) => serve::run(args).await,
             Command::Token(command) => token::run(command).await,
             Command::Audit(command) => audit::run(command).await,
+            Command::Task(command) => task::run(command).await,
             Command::Decision(command) => decision::run(command).await,
             Command::Question(command) => question::run(command).await,
             Command::Execution(command) => execution::run(command).await,

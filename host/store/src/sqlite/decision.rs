@@ -5,7 +5,8 @@ use super::cursor;
 use super::sql::{Arg, Columns, Sql};
 use crate::StoreError;
 use crate::decision::{
-    Decision, DecisionChange, DecisionQuery, DecisionStore, Question, QuestionQuery, WaitKey, Woken,
+    Decision, DecisionChange, DecisionQuery, DecisionStore, Question, QuestionQuery, Wait, WaitKey,
+    Woken,
 };
 use crate::task::Page;
 use mandate_types::{
@@ -346,6 +347,21 @@ impl DecisionStore for SqliteStore {
         );
         let rows = sql.all(&self.readers).await?;
         rows.iter().map(|row| row.get_id("id")).collect()
+    }
+
+    async fn waits(&self, execution: &ExecutionId) -> Result<Vec<Wait>, StoreError> {
+        let sql = Sql::with(
+            "SELECT key, wake_at FROM waits WHERE execution = ? ORDER BY key",
+            vec![Arg::text(execution)],
+        );
+        let rows = sql.all(&self.readers).await?;
+        let waits = rows.iter().map(|row| {
+            Ok(Wait {
+                key: row.get_id("key")?,
+                wake_at: row.get_opt_time("wake_at")?,
+            })
+        });
+        waits.collect()
     }
 
     async fn parked(&self) -> Result<u64, StoreError> {
