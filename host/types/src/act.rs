@@ -81,6 +81,8 @@ impl Act {
     pub const DECISION_JUDGED_DRY: &'static str = "decision_judged_dry";
     /// Nobody answered in time, or nobody began what was approved.
     pub const DECISION_EXPIRED: &'static str = "decision_expired";
+    /// The tool was changed after it was asked, so an approval was not taken.
+    pub const DECISION_WITHDRAWN: &'static str = "decision_withdrawn";
     /// What had expired is asked once more.
     pub const DECISION_ASKED_AGAIN: &'static str = "decision_asked_again";
     pub const QUESTION_ANSWERED: &'static str = "question_answered";

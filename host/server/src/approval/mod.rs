@@ -7,6 +7,7 @@ mod answers;
 mod outbox;
 mod question;
 mod refusal;
+mod stale;
 
 pub use outbox::Outbox;
 
@@ -73,6 +74,9 @@ impl Approvals {
         let (status, act, own) = match verdict {
             Verdict::Approve => {
                 let own = self.approves_own(&decision, by, now).await?;
+                if let Some(changed) = self.changed(&decision) {
+                    return Err(self.take_back(decision, changed, by, now).await);
+                }
                 (DecisionStatus::Approved, Act::DECISION_APPROVED, own)
             }
             Verdict::Deny => (DecisionStatus::Denied, Act::DECISION_DENIED, false),

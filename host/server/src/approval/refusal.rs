@@ -75,6 +75,18 @@ fn expired(decision: &Decision, end: Timestamp) -> Problem {
     )
 }
 
+/// What would happen is not what was asked.
+pub fn changed(decision: &Decision, what: &str) -> Problem {
+    conflict(
+        "decision-changed",
+        "What was asked has changed",
+        format!(
+            "{what} changed after this was asked, so {} is withdrawn and `{}` is judged anew; GET /api/v1/decisions?status=pending lists what is asked now",
+            decision.id, decision.request.tool
+        ),
+    )
+}
+
 fn conflict(slug: &str, title: &str, detail: String) -> Problem {
     Problem::new(409, slug, title, detail)
 }
