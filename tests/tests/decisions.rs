@@ -111,7 +111,8 @@ impl Asked {
         assert_eq!(task["status"], "succeeded", "{task}");
         assert_eq!(task["waits"], json!([]), "{task}");
         let steps = self.admin.steps(&self.task).await;
-        let paid = steps.iter().filter(|step| step["refused"] == false);
+        let paid = |step: &&Value| step["function"] == "invoke" && step["refused"] == false;
+        let paid = steps.iter().filter(paid);
         assert_eq!(paid.count(), 1, "{steps:?}");
     }
 }

@@ -99,6 +99,9 @@ async fn a_long_sleep_holds_nothing_and_is_not_begun_anew() {
     let task = admin.submit(&json!({"kind": "sleeper"})).await;
     let waiting = admin.reaches(id(&task), "waiting").await;
     assert_eq!(waiting["waiting_for"], "sleep", "{waiting}");
+    let wait = &waiting["waits"][0];
+    assert_eq!(wait["kind"], "sleep", "{waiting}");
+    assert!(wait["until"].as_str() > waiting["created_at"].as_str());
     let data = host.kill();
     let host = Host::over(data, &Options::default());
     let admin = host.admin();
@@ -176,6 +179,9 @@ async fn people_are_asked_and_their_answer_is_what_the_guest_gets() {
     assert_eq!(waiting["waiting_for"], "answer", "{waiting}");
     let question = admin.items("/api/v1/questions").await.remove(0);
     assert_eq!(question["text"], "Which one?", "{question}");
+    let link = format!("/api/v1/questions/{}", id(&question));
+    let wait = json!({"kind": "question", "text": "Which one?", "question": id(&question), "link": link});
+    assert_eq!(waiting["waits"], json!([wait]), "{waiting}");
     let ann = host.principal("ann", "approver", &[]).await;
     let answer = format!("/api/v1/questions/{}/answer", id(&question));
     ann.post(&answer, &json!({"answer": "the left one"}))

@@ -71,6 +71,7 @@ fn waits_for_halt(task: &Value) {
         (&json!("waiting"), &json!("halt")),
         "{task}"
     );
+    assert_eq!(task["waits"][0]["kind"], "halt", "{task}");
 }
 
 #[tokio::test]
