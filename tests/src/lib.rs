@@ -9,6 +9,7 @@
     clippy::indexing_slicing
 )]
 
+pub mod asked;
 pub mod audit;
 pub mod client;
 pub mod counting;

@@ -7,128 +7,17 @@
     clippy::indexing_slicing
 )]
 
+use mandate_tests::asked::{Asked, pay, refused};
 use mandate_tests::counting::Counting;
 use mandate_tests::host::{DataDir, Shared};
-use mandate_tests::{Answer, Client, Do, Host, Options, Plugin, agent, tool};
+use mandate_tests::{Client, Do, Host, Options};
 use mandate_types::DecisionId;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::ConnectOptions as _;
 
 /// For attacks that concern nobody else.
 static HOST: Shared = Shared::new();
-
-/// The tool `NAME-pay`, which nobody knows the cost of.
-fn pay(name: &str) -> Plugin {
-    tool(&format!("{name}-pay"), "reversible").input(json!({"type": "object"}))
-}
-
-/// The agent `NAME`, which pays 7.
-fn payer(name: &str) -> Plugin {
-    let tool = format!("{name}-pay.it");
-    agent(name)
-        .manifest(&format!("[capabilities.invoke]\ntools = [\"{tool}\"]"))
-        .does([Do::tool(&tool, r#"{"amount":7}"#)])
-}
-
-/// What an agent asked, and a human who may answer.
-struct Asked {
-    admin: Client,
-    ann: Client,
-    name: String,
-    task: String,
-    id: String,
-}
-
-impl Asked {
-    async fn on(host: &Host, name: &str) -> Self {
-        Self::with(host, name, pay(name)).await
-    }
-
-    async fn with(host: &Host, name: &str, pay: Plugin) -> Self {
-        let admin = host.admin();
-        admin.install(pay.file()).await;
-        admin.install(payer(name).file()).await;
-        let ann = host
-            .principal(&format!("{name}-ann"), "approver", &[])
-            .await;
-        let task = admin.submit(&json!({"kind": name})).await;
-        let mut asked = Self {
-            admin,
-            ann,
-            name: name.to_owned(),
-            task: task["id"].as_str().unwrap().to_owned(),
-            id: String::new(),
-        };
-        asked.id = asked.pending().await;
-        asked
-    }
-
-    /// The same on another host over the same directory.
-    fn over(self, host: &Host) -> Self {
-        Self {
-            admin: host.admin(),
-            ann: Client::new(&host.url, Some(self.ann.token())),
-            ..self
-        }
-    }
-
-    /// The decision that the task waits for, as the task itself says.
-    async fn pending(&self) -> String {
-        let waits = async || {
-            let task = self.admin.task(&self.task).await;
-            let wait = &task["waits"][0];
-            let known = wait["decision"].as_str().filter(|id| *id != self.id)?;
-            assert_eq!(wait["kind"], "decision", "{task}");
-            assert_eq!(wait["link"], format!("/api/v1/decisions/{known}"));
-            Some(known.to_owned())
-        };
-        self.admin.until(waits).await
-    }
-
-    async fn answer(&self, by: &Client, verb: &str, body: Value) -> Answer {
-        let path = format!("/api/v1/decisions/{}/{verb}", self.id);
-        by.post(&path, &body).await
-    }
-
-    async fn approve(&self) -> Answer {
-        self.answer(&self.ann, "approve", json!({})).await
-    }
-
-    async fn decision(&self) -> Value {
-        let path = format!("/api/v1/decisions/{}", self.id);
-        self.admin.get(&path).await.ok()
-    }
-
-    async fn is_open(&self) {
-        assert_eq!(self.decision().await["status"], "pending");
-        assert_eq!(self.admin.task(&self.task).await["status"], "waiting");
-    }
-
-    /// The task once it has ended, which it did by paying once.
-    async fn paid(&self) {
-        let task = self.admin.ended(&self.task).await;
-        assert_eq!(task["status"], "succeeded", "{task}");
-        assert_eq!(task["waits"], json!([]), "{task}");
-        let steps = self.admin.steps(&self.task).await;
-        let paid = |step: &&Value| step["function"] == "invoke" && step["refused"] == false;
-        let paid = steps.iter().filter(paid);
-        assert_eq!(paid.count(), 1, "{steps:?}");
-    }
-}
-
-/// The answer is this problem, and its sentence has this in it.
-#[track_caller]
-fn refused(answer: Answer, status: u16, slug: &str, said: &str) {
-    let problem = answer.expect(status);
-    assert_eq!(
-        problem["type"],
-        format!("urn:mandate:problem:{slug}"),
-        "{problem}"
-    );
-    let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains(said), "`{said}` is not in: {detail}");
-}
 
 async fn halt(admin: &Client, verb: &str) {
     let body = match verb {
@@ -351,7 +240,6 @@ async fn for_another_execution() {
     let second = Asked {
         admin: first.admin.clone(),
         ann: first.ann.clone(),
-        name: first.name.clone(),
         task: task["id"].as_str().unwrap().to_owned(),
         id: String::new(),
     };

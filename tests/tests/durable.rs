@@ -180,7 +180,8 @@ async fn people_are_asked_and_their_answer_is_what_the_guest_gets() {
     let question = admin.items("/api/v1/questions").await.remove(0);
     assert_eq!(question["text"], "Which one?", "{question}");
     let link = format!("/api/v1/questions/{}", id(&question));
-    let wait = json!({"kind": "question", "text": "Which one?", "question": id(&question), "link": link});
+    let wait =
+        json!({"kind": "question", "text": "Which one?", "question": id(&question), "link": link});
     assert_eq!(waiting["waits"], json!([wait]), "{waiting}");
     let ann = host.principal("ann", "approver", &[]).await;
     let answer = format!("/api/v1/questions/{}/answer", id(&question));
