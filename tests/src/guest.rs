@@ -8,7 +8,7 @@ use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
 /// The contract, each package after those that it uses.
-const WIT: [(&str, &str); 11] = [
+const WIT: [(&str, &str); 12] = [
     ("types", include_str!("../../wit/types/types.wit")),
     ("agent", include_str!("../../wit/agent/agent.wit")),
     ("tool", include_str!("../../wit/tool/tool.wit")),
@@ -17,6 +17,10 @@ const WIT: [(&str, &str); 11] = [
     ("records", include_str!("../../wit/records/records.wit")),
     ("events", include_str!("../../wit/events/events.wit")),
     ("human", include_str!("../../wit/human/human.wit")),
+    (
+        "continuation",
+        include_str!("../../wit/continuation/continuation.wit"),
+    ),
     (
         "telemetry",
         include_str!("../../wit/telemetry/telemetry.wit"),
@@ -180,6 +184,8 @@ pub enum Do {
     Repeat(u32, Box<Do>),
     /// Answers `unavailable` unless this is at least the n-th execution of the task.
     UnavailableBefore(u32),
+    /// Goes on in a new execution with this input, unless this is at least the n-th of the task.
+    ContinueBefore(u32, String),
     /// Answers this failure, and that trying again is of no use.
     Fail(String),
 }

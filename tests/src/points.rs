@@ -63,6 +63,7 @@ fn plugins(server: &Counting) -> Vec<Plugin> {
              [records.marks]\nid = \"M-{4}\"\nschema = { type = \"object\" }",
         )
         .does([
+            Do::ContinueBefore(2, "{}".into()),
             Do::create("marks", "M-1", r#"{"part":1}"#),
             Do::Complete {
                 prompt: "hello".into(),

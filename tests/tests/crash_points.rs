@@ -12,6 +12,7 @@ use mandate_tests::points::run;
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_left_is_the_same_wherever_it_dies() {
     let points = [
+        "execution.after_end:1",
         "intent.after_commit:1",
         "http.after_answer:2",
         "park.before_commit:1",

@@ -183,6 +183,7 @@ impl Kernel {
             stop,
             plugin,
             epoch,
+            carried: MicroUsd::ZERO,
         };
         Arc::new(Tree::new(self.store().clone(), start, first))
     }
@@ -288,6 +289,7 @@ impl Kernel {
             took: Duration::ZERO,
             stopped: false,
             halted: None,
+            continuation: None,
         })))
     }
 

@@ -11,6 +11,7 @@ use mandate_store::{CommitError, Execution, StoreError, Task, TaskError, Wait, W
 use mandate_types::{
     Effects, ExecutionId, GuestKind, Halt, InvocationId, MicroUsd, Timestamp, WaitReason,
 };
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -41,6 +42,8 @@ pub struct ExecutionEnd {
     pub stopped: bool,
     /// The halt that stopped it, if one did.
     pub halted: Option<Halt>,
+    /// What the task's next execution begins with, if it goes on in one.
+    pub continuation: Option<Value>,
 }
 
 /// What became of a run.
@@ -212,6 +215,10 @@ impl Kernel {
             stop: run.stop.clone(),
             plugin: run.plugin.name().clone(),
             epoch,
+            carried: match task.continuation {
+                Some(_) => task.cost_micro_usd,
+                None => MicroUsd::ZERO,
+            },
         };
         Arc::new(Tree::new(self.store().clone(), start, first))
     }
@@ -252,6 +259,7 @@ impl Kernel {
             took: begun.elapsed(),
             stopped: tree.stop.reason().is_some(),
             halted: tree.halted_by(),
+            continuation: tree.continuation(),
         };
         Ok(Ran::Ended(RunEnd {
             end,
@@ -287,7 +295,7 @@ fn agent_call(root: InvocationId, plugin: Arc<Active>, task: Arc<Task>) -> Call 
         kind: GuestKind::Agent,
         function: task.kind.clone(),
         title: task.title.clone(),
-        input: task.input.clone(),
+        input: task.begins_with().clone(),
         ceiling: Effects::Internal,
         pledge: None,
         task: Some(task),

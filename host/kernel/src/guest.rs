@@ -8,6 +8,7 @@ use mandate_store::{LogLevel, LogLine, Write};
 use mandate_types::{MicroUsd, Timestamp};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// What an import answers; the error is a trap that ends the instance.
@@ -23,6 +24,8 @@ pub struct Guest {
     pub cost: MicroUsd,
     /// Why the execution cannot go on here, if that ended the instance.
     pub halted: Option<Halted>,
+    /// What the task's next execution is to begin with, if that ended the instance.
+    pub continuation: Option<Value>,
     /// Lines that came where nothing could be awaited.
     lines: Vec<Write>,
     random: ChaCha20Rng,
@@ -41,6 +44,7 @@ impl Guest {
             journal,
             cost: MicroUsd::ZERO,
             halted: None,
+            continuation: None,
             lines: Vec::new(),
             random: ChaCha20Rng::from_seed(seed),
         }

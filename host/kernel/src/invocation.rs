@@ -303,6 +303,9 @@ async fn run(
             asked: "to end".to_owned(),
         });
     }
+    if let Some(input) = guest.continuation.take() {
+        tree.continue_with(input);
+    }
     let (status, report) = conclude(result);
     let ending = Ending {
         tenant: tree.tenant.clone(),

@@ -23,7 +23,9 @@ use mandate_plugin::Package;
 use mandate_policy::Grant;
 use mandate_runtime::Stop;
 use mandate_store::{Installation, InstallationStatus};
-use mandate_types::{Digest, Effects, GuestKind, InvocationId, LimitName, Limits, PluginName};
+use mandate_types::{
+    Digest, Effects, GuestKind, InvocationId, LimitName, Limits, MicroUsd, PluginName,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -146,6 +148,7 @@ impl Kernel {
                 stop,
                 plugin: invocation.plugin.clone(),
                 epoch: recording.execution.lease_epoch,
+                carried: MicroUsd::ZERO,
             },
         ));
         let scope = Scope {

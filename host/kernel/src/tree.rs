@@ -12,9 +12,10 @@ use mandate_store::{
     CommitError, Committed, Invocation, Lease, SharedStore, StepAnswer, StoreError, Wait, Write,
 };
 use mandate_types::{
-    ExecutionId, Halt, InvocationId, PluginName, PrincipalName, Subject, TaskId, TenantId,
-    WaitReason,
+    ExecutionId, Halt, InvocationId, MicroUsd, PluginName, PrincipalName, Subject, TaskId,
+    TenantId, WaitReason,
 };
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -101,6 +102,9 @@ pub struct Tree {
     halt: OnceLock<Halt>,
     waits: std::sync::Mutex<Vec<(Wait, WaitReason)>>,
     asked: AtomicBool,
+    /// What the task's executions before this one cost, which it continues.
+    carried: i64,
+    continuation: OnceLock<Value>,
     store: SharedStore,
 }
 
@@ -128,6 +132,8 @@ pub struct TreeStart {
     pub plugin: PluginName,
     /// Of its lease: who writes with an older one is refused.
     pub epoch: u64,
+    /// What the task's executions before this one cost, if it continues them.
+    pub carried: MicroUsd,
 }
 
 impl Tree {
@@ -159,6 +165,8 @@ impl Tree {
             halt: OnceLock::new(),
             waits: std::sync::Mutex::default(),
             asked: AtomicBool::new(start.resumed),
+            carried: start.carried.0,
+            continuation: OnceLock::new(),
             store,
         }
     }
@@ -221,6 +229,23 @@ impl Tree {
     /// What model calls of this execution cost, in micro-dollars.
     pub fn cost(&self) -> i64 {
         self.cost.load(Ordering::Relaxed)
+    }
+
+    /// What its model calls cost, and those of the executions that it continues: what counts
+    /// against a grant.
+    pub fn spent(&self) -> i64 {
+        self.carried.saturating_add(self.cost())
+    }
+
+    /// The task goes on in another execution that begins with `input`.
+    pub fn continue_with(&self, input: Value) {
+        // Only its root does, and once.
+        let _ = self.continuation.set(input);
+    }
+
+    /// What the task's next execution begins with, if it goes on in one.
+    pub fn continuation(&self) -> Option<Value> {
+        self.continuation.get().cloned()
     }
 
     /// Adds to what it cost.
@@ -363,9 +388,7 @@ fn broke_off(lost: &tokio::task::JoinError) -> StoreError {
 #[cfg(test)]
 mod samples {
     use super::*;
-    use mandate_types::{
-        Digest, GuestKind, InvocationStatus, Limits, MicroUsd, PluginName, Timestamp,
-    };
+    use mandate_types::{Digest, GuestKind, InvocationStatus, Limits, PluginName, Timestamp};
 
     pub fn invocation() -> Invocation {
         Invocation {

@@ -80,6 +80,8 @@ pub fn need(interface: &str) -> Need {
         "mandate:http/http" => Need::Capability(Capability::Http),
         // Types only.
         "mandate:telemetry/data" | "mandate:types/types" => Need::Nothing,
+        // What a task may spend counts over all of its executions.
+        "mandate:continuation/continuation" => Need::Nothing,
         name if name.starts_with("mandate:system/") => Need::Nothing,
         name if name.starts_with("wasi:sockets/") => Need::Refused("plugins have no network"),
         name if name.starts_with("wasi:http/") => {

@@ -17,6 +17,7 @@ pub mod agent {
             "../../wit/records",
             "../../wit/events",
             "../../wit/human",
+            "../../wit/continuation",
             "../../wit/telemetry",
             "../../wit/http",
             "../../wit/system",
@@ -31,6 +32,7 @@ pub mod agent {
                 import mandate:records/records@1.0.0;
                 import mandate:events/events@1.0.0;
                 import mandate:human/human@1.0.0;
+                import mandate:continuation/continuation@1.0.0;
                 import mandate:telemetry/data@1.0.0;
                 import mandate:telemetry/query@1.0.0;
                 import mandate:telemetry/ingest@1.0.0;
@@ -89,6 +91,8 @@ pub mod estimating {
 }
 
 pub use agent::exports::mandate::agent::agent as agent_export;
-pub use agent::mandate::{events, http, human, invoke, llm, records, system, telemetry, types};
+pub use agent::mandate::{
+    continuation, events, http, human, invoke, llm, records, system, telemetry, types,
+};
 pub use estimating::exports::mandate::tool::estimate as estimate_export;
 pub use tool::exports::mandate::tool::tool as tool_export;

@@ -29,6 +29,7 @@ const IMPORTS: &[(&str, Version)] = &[
     ("mandate:records/records", V1_0),
     ("mandate:events/events", V1_0),
     ("mandate:human/human", V1_0),
+    ("mandate:continuation/continuation", V1_0),
     ("mandate:telemetry/data", V1_0),
     ("mandate:telemetry/query", V1_0),
     ("mandate:telemetry/ingest", V1_0),

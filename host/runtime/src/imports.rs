@@ -16,6 +16,7 @@ pub trait Imports:
     + agent::mandate::records::records::Host
     + agent::mandate::events::events::Host
     + agent::mandate::human::human::Host
+    + agent::mandate::continuation::continuation::Host
     + agent::mandate::telemetry::data::Host
     + agent::mandate::telemetry::query::Host
     + agent::mandate::telemetry::ingest::Host
@@ -36,6 +37,7 @@ impl<H> Imports for H where
         + agent::mandate::records::records::Host
         + agent::mandate::events::events::Host
         + agent::mandate::human::human::Host
+        + agent::mandate::continuation::continuation::Host
         + agent::mandate::telemetry::data::Host
         + agent::mandate::telemetry::query::Host
         + agent::mandate::telemetry::ingest::Host

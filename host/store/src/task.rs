@@ -80,6 +80,10 @@ pub struct Task {
     pub completed_at: Option<Timestamp>,
     /// Its present or last execution.
     pub execution: Option<ExecutionId>,
+    /// What its present execution began with instead of `input`, if the one before asked for that
+    /// with its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<Value>,
     /// How many executions it has had.
     pub attempts: u32,
     /// How many more executions a retryable failure starts by itself.
@@ -142,6 +146,7 @@ impl Task {
             updated_at: now,
             completed_at: None,
             execution: None,
+            continuation: None,
             attempts: 0,
             retries_left: 0,
             parent: None,
@@ -151,6 +156,13 @@ impl Task {
             expires_at: None,
             queued: true,
         }
+    }
+}
+
+impl Task {
+    /// What its present or next execution begins with.
+    pub fn begins_with(&self) -> &Value {
+        self.continuation.as_ref().unwrap_or(&self.input)
     }
 }
 
@@ -174,6 +186,7 @@ pub struct TaskChange {
     pub error: Option<Option<TaskError>>,
     pub completed_at: Option<Option<Timestamp>>,
     pub execution: Option<ExecutionId>,
+    pub continuation: Option<Option<Value>>,
     pub attempts: Option<u32>,
     pub retries_left: Option<u32>,
     pub assigned_agents: Option<Vec<PluginName>>,

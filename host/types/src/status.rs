@@ -232,6 +232,7 @@ impl EventKind {
     pub const TASK_EXECUTION_STARTED: &'static str = "task_execution_started";
     pub const TASK_PROGRESS: &'static str = "task_progress";
     pub const TASK_WAITING: &'static str = "task_waiting";
+    pub const TASK_CONTINUED: &'static str = "task_continued";
     pub const TASK_COMPLETED: &'static str = "task_completed";
     pub const TASK_FAILED: &'static str = "task_failed";
     pub const TASK_CANCELLED: &'static str = "task_cancelled";
@@ -251,6 +252,7 @@ impl EventKind {
         Self::TASK_EXECUTION_STARTED,
         Self::TASK_PROGRESS,
         Self::TASK_WAITING,
+        Self::TASK_CONTINUED,
         Self::TASK_COMPLETED,
         Self::TASK_FAILED,
         Self::TASK_CANCELLED,

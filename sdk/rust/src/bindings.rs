@@ -16,6 +16,7 @@ pub mod imports {
                 import mandate:records/records@1.0.0;
                 import mandate:events/events@1.0.0;
                 import mandate:human/human@1.0.0;
+                import mandate:continuation/continuation@1.0.0;
                 import mandate:telemetry/data@1.0.0;
                 import mandate:telemetry/query@1.0.0;
                 import mandate:telemetry/ingest@1.0.0;
@@ -34,6 +35,7 @@ pub mod imports {
             "../../wit/records",
             "../../wit/events",
             "../../wit/human",
+            "../../wit/continuation",
             "../../wit/telemetry",
             "../../wit/http",
             "../../wit/system",

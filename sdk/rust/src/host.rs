@@ -86,6 +86,21 @@ impl Host {
         from_json("answer", &answer)
     }
 
+    /// Ends this execution and starts the task's next one with `input`, which must be what the agent's schema says
+    /// of its input. Journal, steps and time begin anew; money counts over the whole task. On a host this does not
+    /// return unless it is refused, so write `return Err(host.continue_as_new(&next))`.
+    ///
+    /// What it returns says why it was refused: [`Error::Denied`] to tools and to agents that were called,
+    /// [`Error::Invalid`] for input that does not fit. In a test it returns [`Error::Interrupted`], and
+    /// `FakeHost::continued` has the input.
+    #[must_use]
+    pub fn continue_as_new(&self, input: &impl Serialize) -> Error {
+        match to_json("input", input) {
+            Ok(input) => self.port.continue_as_new(&input),
+            Err(error) => error,
+        }
+    }
+
     /// Writes to the plugin's log. More bytes than the limit `log_bytes` end the invocation.
     pub fn log(&self, level: Level, message: impl AsRef<str>) {
         self.port.log(level, message.as_ref());

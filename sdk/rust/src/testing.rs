@@ -33,7 +33,7 @@ use std::rc::Rc;
 /// A call that crossed the boundary, in the order in which they did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
-    /// The capability's interface: `llm`, `invoke`, `records`, `events`, `human`,
+    /// The capability's interface: `llm`, `invoke`, `records`, `events`, `human`, `continuation`,
     /// `telemetry`, `http`, `sleep`.
     pub interface: &'static str,
     /// The function, as in the contract: `invoke-many`.
@@ -331,6 +331,18 @@ impl FakeHost {
         let answer = serde_json::to_string(answer).unwrap_or_default();
         self.state.borrow_mut().told.push_back(answer);
         self
+    }
+
+    /// What the agent wants its next execution to begin with, if it asked for one.
+    ///
+    /// # Panics
+    /// If that is not a `T`.
+    pub fn continued<T: DeserializeOwned>(&self) -> Option<T> {
+        let input = self.state.borrow().continued.clone()?;
+        match serde_json::from_str(&input) {
+            Ok(input) => Some(input),
+            Err(problem) => panic!("the input of the next execution: {problem}"),
+        }
     }
 
     /// The events published so far.

@@ -309,6 +309,18 @@ impl Code {
                        (return (call $refuse (i32.const 3) {reason}))))"
                 );
             }
+            Do::ContinueBefore(attempt, input) => {
+                let input = self.text(input.as_str());
+                let test = format!("(i32.lt_u (global.get $attempt) (i32.const {attempt}))");
+                let _ = writeln!(self.body, "(if {test} (then");
+                self.ask(
+                    "mandate:continuation/continuation",
+                    "continue-as-new",
+                    "i32 i32",
+                    &input,
+                );
+                self.body.push_str("))\n");
+            }
             Do::Fail(message) => {
                 let message = self.text(message.as_str());
                 let _ = writeln!(self.body, "(return (call $refuse (i32.const 7) {message}))");

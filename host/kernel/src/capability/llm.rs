@@ -25,7 +25,7 @@ fn affordable(scope: &Scope, class: ModelClass, worst: Option<MicroUsd>) -> Resu
         .llm(class)
         .map_err(super::denied)?;
     let most = granted.max_cost_per_task;
-    if scope.tree.cost().saturating_add(worst.0) > most.0 {
+    if scope.tree.spent().saturating_add(worst.0) > most.0 {
         return Err(Error::BudgetExhausted(None).into());
     }
     Ok(())

@@ -2,6 +2,7 @@
 //! function is a type that holds its arguments and implements [`Capability`]; each file ends
 //! with the generated `Host` trait, which only passes the arguments to the seam.
 
+pub mod continuation;
 pub mod events;
 pub mod http;
 pub mod human;

@@ -87,12 +87,25 @@ fn finished<T>(
     ended: Ended<Guest, Result<T, mandate_runtime::bindings::types::types::Error>>,
     report: impl FnOnce(T) -> ReportResult,
 ) -> Finished {
-    Finished {
-        guest: ended.host,
-        result: ended
+    let result = match &ended.host.continuation {
+        Some(_) => Ok(Ok(continued())),
+        None => ended
             .outcome
             .map(|answer| answer.map_err(told).and_then(report)),
+    };
+    Finished {
+        guest: ended.host,
+        result,
         peak_memory_bytes: ended.peak_memory_bytes,
+    }
+}
+
+/// What stands for the report of an execution that goes on in another.
+fn continued() -> Report {
+    Report {
+        output: Value::Null,
+        summary: Some("It goes on in a new execution.".to_owned()),
+        quality: None,
     }
 }
 

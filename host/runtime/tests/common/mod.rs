@@ -6,7 +6,9 @@ pub mod guests;
 
 use mandate_runtime::bindings::agent_export::{Report, Task};
 use mandate_runtime::bindings::types::types::{self, Error};
-use mandate_runtime::bindings::{events, http, human, invoke, llm, records, system, telemetry};
+use mandate_runtime::bindings::{
+    continuation, events, http, human, invoke, llm, records, system, telemetry,
+};
 use mandate_runtime::{Ambient, Component, End, Ended, Runtime, Settings, Stop, Stream};
 use mandate_types::{Digest, GuestKind, LimitHit, LimitName, Limits};
 use std::time::Duration;
@@ -164,6 +166,11 @@ impl events::events::Host for Fake {
 }
 impl human::human::Host for Fake {
     async fn ask(&mut self, _: String, _: String) -> Answer<String> {
+        unused()
+    }
+}
+impl continuation::continuation::Host for Fake {
+    async fn continue_as_new(&mut self, _: String) -> Answer<()> {
         unused()
     }
 }

@@ -202,6 +202,8 @@ impl Tasks {
         let change = TaskChange {
             status: Some(TaskStatus::Pending),
             queued: Some(true),
+            // From the beginning.
+            continuation: Some(None),
             result: Some(None),
             output: Some(None),
             summary: Some(None),

@@ -227,7 +227,10 @@ fn bytes(task: &Task) -> usize {
         }
     }
     let mut count = Count(task.description.len());
-    for value in [&task.input, &task.metadata] {
+    for value in [&task.input, &task.metadata]
+        .into_iter()
+        .chain(&task.continuation)
+    {
         // Values can be written as JSON, and counting does not fail.
         let _ = serde_json::to_writer(&mut count, value);
     }

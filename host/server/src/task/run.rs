@@ -14,6 +14,9 @@ pub(super) const AFTER_STORE_FAILURE: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// How long a task waits whose plugin is installed and did not load.
 const UNTIL_IT_LOADS: Duration = Duration::from_secs(15);
+/// How long after the beginning of an execution the one that continues it begins: a task that only
+/// ever continues must not keep the host busy.
+const BETWEEN_CONTINUATIONS: Duration = Duration::from_secs(1);
 
 /// What to do with the task next.
 pub(super) enum Next {
@@ -238,6 +241,9 @@ impl Tasks {
         let end = &ended.end;
         let (change, kind, data) = outcome(task, end);
         let next = match change.status {
+            Some(TaskStatus::Pending) if end.continuation.is_some() => {
+                Next::Again(BETWEEN_CONTINUATIONS.saturating_sub(end.took))
+            }
             Some(TaskStatus::Pending) => {
                 let tried = task.attempts.min(7);
                 Next::Again((FIRST_RETRY * 2_u32.pow(tried)).min(Duration::from_secs(60)))
@@ -353,6 +359,19 @@ fn outcome(task: &Task, end: &ExecutionEnd) -> (TaskChange, &'static str, serde_
         ..TaskChange::default()
     };
     match &end.report {
+        Ok(_) if let Some(input) = &end.continuation => {
+            let change = TaskChange {
+                status: Some(TaskStatus::Pending),
+                queued: Some(true),
+                continuation: Some(Some(input.clone())),
+                success_rate: None,
+                completed_at: None,
+                error: Some(None),
+                ..base
+            };
+            let data = json!({"execution": end.execution, "cost_micro_usd": end.cost});
+            (change, EventKind::TASK_CONTINUED, data)
+        }
         Ok(report) => {
             let Report {
                 output,

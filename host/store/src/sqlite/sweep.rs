@@ -29,15 +29,15 @@ const STEPS_OF: &str = "DELETE FROM steps WHERE rowid IN \
     (SELECT s.rowid FROM invocations i JOIN steps s ON s.invocation = i.id WHERE i.execution = ? LIMIT ?)";
 const EXECUTION: &str = "DELETE FROM executions WHERE id = ?";
 
-/// Removes a portion of the journals of tasks that ended before `before`: how many executions went, and whether there
-/// may be more.
+/// Removes a portion of the journals of tasks that ended before `before`, and of executions that began before and were
+/// continued by another: how many executions went, and whether there may be more.
 pub(super) async fn journals(
     conn: &mut SqliteConnection,
     before: Timestamp,
 ) -> Result<(u64, bool), sqlx::Error> {
     const OLD: &str = "SELECT e.id FROM executions e JOIN tasks t ON t.id = e.task \
-        WHERE e.task IS NOT NULL AND e.started_at < ?1 AND t.status IN ('succeeded', 'failed', 'cancelled') \
-        AND coalesce(t.completed_at, t.updated_at) < ?1 ORDER BY e.started_at LIMIT ?2";
+        WHERE e.task IS NOT NULL AND e.started_at < ?1 AND (t.status IN ('succeeded', 'failed', 'cancelled') \
+        AND coalesce(t.completed_at, t.updated_at) < ?1 OR t.continuation IS NOT NULL AND t.execution <> e.id) ORDER BY e.started_at LIMIT ?2";
     sql::run(conn, "BEGIN IMMEDIATE", &[]).await?;
     let old = (OLD, before.into(), CALLS);
     let gone = with_rows_below(conn, old, &[STEPS_OF], EXECUTION, &mut { ROWS }).await?;

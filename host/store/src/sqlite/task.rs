@@ -13,10 +13,10 @@ pub(super) const COLUMNS: &str = "id, title, description, kind, target, priority
     created_by, assigned_agents, status, waiting_for, progress, progress_message, result, output, summary, \
     quality_score, success_rate, cost_micro_usd, duration_seconds, metadata, error, created_at, updated_at, \
     completed_at, execution, attempts, retries_left, parent, root, depth, created_in, trigger_name, expires_at, \
-    queued";
+    queued, continuation";
 
 /// How many columns [`COLUMNS`] names.
-pub(super) const WIDTH: usize = 38;
+pub(super) const WIDTH: usize = 39;
 
 pub(super) fn row(task: &Task) -> Vec<Arg> {
     vec![
@@ -58,6 +58,7 @@ pub(super) fn row(task: &Task) -> Vec<Arg> {
         Arg::opt_text(task.trigger.as_ref()),
         Arg::opt(task.expires_at, Arg::from),
         Arg::bool(task.queued),
+        Arg::opt(task.continuation.as_ref(), Arg::json),
     ]
 }
 
@@ -75,8 +76,9 @@ pub(super) const CHANGE: &str = "UPDATE tasks SET \
     completed_at = CASE WHEN ?21 THEN ?22 ELSE completed_at END, \
     execution = coalesce(?23, execution), attempts = coalesce(?24, attempts), \
     retries_left = coalesce(?25, retries_left), assigned_agents = coalesce(?26, assigned_agents), \
-    expires_at = CASE WHEN ?27 THEN ?28 ELSE expires_at END, updated_at = ?29 \
-    WHERE id = ?30 AND instr(?31, ',' || status || ',') > 0";
+    expires_at = CASE WHEN ?27 THEN ?28 ELSE expires_at END, \
+    continuation = CASE WHEN ?29 THEN ?30 ELSE continuation END, updated_at = ?31 \
+    WHERE id = ?32 AND instr(?33, ',' || status || ',') > 0";
 
 pub(super) fn change_row(id: &TaskId, from: &[TaskStatus], change: &TaskChange) -> Vec<Arg> {
     fn set<T>(field: Option<&Option<T>>, to: impl FnOnce(&T) -> Arg) -> [Arg; 2] {
@@ -106,6 +108,7 @@ pub(super) fn change_row(id: &TaskId, from: &[TaskStatus], change: &TaskChange) 
     row.push(Arg::opt(change.retries_left, |n| Arg::Int(n.into())));
     row.push(Arg::opt(change.assigned_agents.as_ref(), Arg::json));
     row.extend(set(change.expires_at.as_ref(), |t| Arg::from(*t)));
+    row.extend(set(change.continuation.as_ref(), Arg::json));
     row.push(change.updated_at.into());
     row.push(Arg::text(id));
     let from = from
@@ -156,6 +159,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Task, StoreError> {
         trigger: row.get_opt_text("trigger_name")?,
         expires_at: row.get_opt_time("expires_at")?,
         queued: row.get_bool("queued")?,
+        continuation: row.get_opt_json("continuation")?,
     })
 }
 
@@ -221,7 +225,7 @@ impl TaskStore for SqliteStore {
         };
         let sql = Sql::with(
             "SELECT *, octet_length(input) + octet_length(metadata) + octet_length(description) \
-             + coalesce(octet_length(result), 0) + coalesce(octet_length(output), 0) AS bytes \
+             + coalesce(octet_length(continuation), 0) + coalesce(octet_length(result), 0) + coalesce(octet_length(output), 0) AS bytes \
              FROM tasks WHERE id = ?",
             vec![Arg::text(id)],
         );

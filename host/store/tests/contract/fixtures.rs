@@ -123,6 +123,7 @@ pub fn task() -> Task {
         trigger: None,
         expires_at: None,
         queued: true,
+        continuation: Some(json!({"page": 2})),
     }
 }
 

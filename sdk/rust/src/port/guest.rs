@@ -3,6 +3,7 @@
 use crate::Timestamp;
 use crate::bindings::imports::mandate;
 use crate::error::Error;
+use mandate::continuation::continuation;
 use mandate::events::events::{self, Event};
 use mandate::http::http;
 use mandate::human::human;
@@ -82,6 +83,13 @@ impl Port {
 
     pub fn ask(&self, question: &str, schema: &str) -> Result<String, Error> {
         Ok(human::ask(question, schema)?)
+    }
+
+    pub fn continue_as_new(&self, input: &str) -> Error {
+        match continuation::continue_as_new(input) {
+            Err(error) => error.into(),
+            Ok(()) => Error::failed("the host let an execution go on that it had ended"),
+        }
     }
 
     pub fn send(&self, request: &http::Request) -> Result<http::Response, Error> {

@@ -223,6 +223,12 @@ impl Port {
         })
     }
 
+    pub(crate) fn continue_as_new(&self, input: &str) -> Error {
+        let mut state = self.record("continuation", "continue-as-new", input);
+        state.continued = Some(input.to_owned());
+        Error::Interrupted("it goes on in a new execution".to_owned())
+    }
+
     pub(crate) fn send(&self, request: &http::Request) -> Result<http::Response, Error> {
         let state = self.step("http", "send", request, Wanted::Request(request))?;
         for name in hosts::secrets(request)? {

@@ -51,6 +51,8 @@ pub struct State {
     pub events: Vec<Event>,
     pub submitted: Vec<NewTask>,
     pub acts: Vec<(ToolCall, Reasons)>,
+    /// What the next execution is to begin with.
+    pub continued: Option<String>,
 }
 
 /// What the fake host reads of `plugin.toml`.
@@ -95,6 +97,7 @@ impl State {
             events: Vec::new(),
             submitted: Vec::new(),
             acts: Vec::new(),
+            continued: None,
         }
     }
 

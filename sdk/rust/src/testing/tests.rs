@@ -392,3 +392,29 @@ fn requests_go_where_the_manifest_asks_and_no_secret_is_seen() {
             .contains("{{secret:")
     );
 }
+
+#[test]
+fn an_agent_that_goes_on_ends_with_what_comes_next() {
+    struct Pages;
+    impl Agent for Pages {
+        type Input = Note;
+        type Output = Note;
+        const SUMMARY: &'static str = "Reads pages.";
+        fn run(task: Task<Note>, host: &Host) -> Result<Report<Note>, Error> {
+            if task.input.weight < 3 {
+                let next = note(&task.input.topic, task.input.weight + 1);
+                return Err(host.continue_as_new(&next));
+            }
+            Ok(Report::new(task.input, "Read."))
+        }
+    }
+    let fake = FakeHost::denying();
+    let ended = fake.run::<Pages>(Task::new(note("disk", 2)));
+    assert!(matches!(ended, Err(Error::Interrupted(_))), "{ended:?}");
+    let next = fake.continued::<Note>().unwrap();
+    assert_eq!(next, note("disk", 3));
+    assert_eq!(
+        fake.run::<Pages>(Task::new(next.clone())).unwrap().output,
+        next
+    );
+}
