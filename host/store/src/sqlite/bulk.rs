@@ -1,7 +1,6 @@
 //! Rows that wait to be written many at a time: one statement for 32 rows costs hardly more than
 //! one for a single row, and the rows of these tables may come in any order within a transaction.
 
-use super::op::StepKey;
 use super::sql::{self, Arg};
 use super::{audit, collection, event, journal, log, task, vault};
 use mandate_types::{ExecutionId, InvocationId, TaskId, TenantId};
@@ -19,19 +18,22 @@ pub(super) enum Table {
     Contents,
     Invocations,
     Steps,
+    /// Of steps that are there, or wait themselves.
+    Answers,
     Records,
     Logs,
     Events,
     Audit,
 }
 
-const TABLES: [Table; 10] = [
+const TABLES: [Table; 11] = [
     Table::Tasks,
     Table::Keys,
     Table::Executions,
     Table::Contents,
     Table::Invocations,
     Table::Steps,
+    Table::Answers,
     Table::Records,
     Table::Logs,
     Table::Events,
@@ -55,6 +57,7 @@ impl Table {
             Self::Contents => ("contents", vault::CONTENT_COLUMNS, marks(4)),
             Self::Invocations => ("invocations", journal::INVOCATION_COLUMNS, marks(27)),
             Self::Steps => ("steps", journal::STEP_COLUMNS, journal::STEP_TUPLE.into()),
+            Self::Answers => ("steps", "", marks(8)),
             Self::Records => ("records", collection::COLUMNS, marks(9)),
             Self::Logs => ("logs", log::COLUMNS, marks(8)),
             Self::Events => ("events", event::COLUMNS, marks(7)),
@@ -69,7 +72,6 @@ pub(super) enum Key<'a> {
     Task(&'a TaskId),
     Execution(&'a ExecutionId),
     Invocation(&'a InvocationId),
-    Step(&'a StepKey),
     Record(&'a str, &'a TenantId, &'a str),
 }
 
@@ -84,6 +86,7 @@ fn text(texts: &mut Texts, table: Table, rows: usize) -> Arc<str> {
         let (name, columns, tuple) = table.shape();
         let tuples = vec![tuple.as_ref(); rows].join(", ");
         let known = match table {
+            Table::Answers => return journal::answer_steps(&tuples).into(),
             Table::Contents => vault::CONTENT_KNOWN,
             _ => "",
         };
@@ -116,7 +119,8 @@ impl<'a> Bulk<'a> {
         self.keys.clear();
     }
 
-    /// Writes what waits.
+    /// Writes what waits; [`sqlx::Error::RowNotFound`] if there was an answer to a step that waits
+    /// for none.
     pub(super) async fn flush(
         &mut self,
         conn: &mut SqliteConnection,
@@ -134,7 +138,10 @@ impl<'a> Bulk<'a> {
                 let (chunk, later) = rest.split_at(count);
                 rest = later;
                 let args: Vec<Arg> = chunk.iter().flat_map(|row| row.iter().cloned()).collect();
-                sql::run_text(conn, text(texts, table, count), &args).await?;
+                let written = sql::run_text(conn, text(texts, table, count), &args).await?;
+                if table == Table::Answers && written != count as u64 {
+                    return Err(sqlx::Error::RowNotFound);
+                }
             }
             rows.clear();
         }

@@ -239,6 +239,16 @@ pub(super) const ANSWER_STEP: &str = "UPDATE steps SET state = 'answered', answe
     cost_micro_usd = ?, answered_at = ?, active_us = coalesce(?, active_us) WHERE invocation = ? AND sequence = ? AND idx = ? AND tenant = ? \
     AND state = 'intended'";
 
+/// As [`ANSWER_STEP`], for the rows of `tuples`, which each take [`answer_row`].
+pub(super) fn answer_steps(tuples: &str) -> String {
+    format!(
+        "UPDATE steps SET state = 'answered', answer = a.column1, refused = a.column2, cost_micro_usd = a.column3, \
+         answered_at = a.column4 FROM (VALUES {tuples}) AS a WHERE steps.invocation = a.column5 \
+         AND steps.sequence = a.column6 AND steps.idx = a.column7 AND steps.tenant = a.column8 \
+         AND steps.state = 'intended'"
+    )
+}
+
 pub(super) fn answer_row(answer: &StepAnswer, sealer: &mut Sealer) -> Result<Vec<Arg>, StoreError> {
     let place = Place::of_step(ANSWER, &answer.invocation, answer.sequence, answer.index);
     Ok(vec![
@@ -345,12 +355,11 @@ impl JournalStore for SqliteStore {
             &format!("{STEPS} WHERE invocation = ? ORDER BY sequence, idx"),
             vec![Arg::text(invocation)],
         );
-        let rows = sql.all(&self.readers).await?;
-        let whole = |row| match read_step(row, &self.vault)? {
+        let whole = |row: &SqliteRow| match read_step(row, &self.vault)? {
             step if step.erased => Err(StoreError::Erased(step.tenant)),
             step => Ok(step),
         };
-        rows.iter().map(whole).collect()
+        sql.each(&self.readers, whole).await
     }
 
     async fn execution_steps(

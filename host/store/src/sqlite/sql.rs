@@ -1,6 +1,7 @@
 //! SQL text with its arguments, rows read back, and what the errors of the database mean.
 
 use crate::StoreError;
+use futures::TryStreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
@@ -123,6 +124,21 @@ impl Sql {
             .map_err(store_error)
     }
 
+    /// What `read` makes of each row. Rows that may be many are never in memory all at once.
+    pub(super) async fn each<T>(
+        self,
+        pool: &SqlitePool,
+        read: impl Fn(&SqliteRow) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let args = bound(&self.args).map_err(store_error)?;
+        let mut rows = sqlx::query_with(AssertSqlSafe(self.text), args).fetch(pool);
+        let mut all = Vec::new();
+        while let Some(row) = rows.try_next().await.map_err(store_error)? {
+            all.push(read(&row)?);
+        }
+        Ok(all)
+    }
+
     pub(super) async fn optional(self, pool: &SqlitePool) -> Result<Option<SqliteRow>, StoreError> {
         let args = bound(&self.args).map_err(store_error)?;
         sqlx::query_with(AssertSqlSafe(self.text), args)
@@ -217,7 +233,7 @@ fn code(error: &sqlx::Error) -> Option<i32> {
 /// database, or no answer from it at all.
 pub(super) fn concerns_all(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Encode(_) => false,
+        sqlx::Error::Encode(_) | sqlx::Error::RowNotFound => false,
         _ => code(error)
             .is_none_or(|code| matches!(code & 0xff, 5 | 6 | 7 | 8 | 9 | 10 | 11 | 13 | 14 | 26)),
     }

@@ -152,6 +152,49 @@ pub async fn a_step_is_written_once_and_answered_once(home: &Home) {
     assert_eq!(store.steps(&root.id).await.unwrap(), [intent]);
 }
 
+pub async fn answers_of_one_commit_go_each_to_its_step(home: &Home) {
+    const STEPS: u64 = 70;
+    let store = home.open().await;
+    let (.., root) = running(&*store).await;
+    let intent = |sequence| Step {
+        state: StepState::Intended,
+        answer: None,
+        answered_at: None,
+        ..step(&root.id, sequence, 0)
+    };
+    let answer = |sequence: u64| {
+        Write::AnswerStep(Box::new(StepAnswer {
+            invocation: root.id.clone(),
+            sequence,
+            index: 0,
+            tenant: TenantId::default(),
+            answer: json!({ "ok": sequence }),
+            refused: false,
+            cost_micro_usd: MicroUsd(0),
+            answered_at: at(40),
+        }))
+    };
+    // The last intents and their answers are new together.
+    let intents = (1..=STEPS - 5).map(|n| write(&intent(n))).collect();
+    store.commit(None, intents).await.unwrap();
+    let late = (STEPS - 4..=STEPS).map(|n| write(&intent(n)));
+    let all: Vec<Write> = late.chain((1..=STEPS).map(answer)).collect();
+    let mut twice = all.clone();
+    twice.push(answer(7));
+    match store.commit(None, twice).await {
+        Err(CommitError::Conflict(what)) => assert!(what.contains("step 7/0"), "{what}"),
+        other => panic!("{other:?}"),
+    }
+    let unanswered = store.steps(&root.id).await.unwrap();
+    assert!(unanswered.iter().all(|step| step.answer.is_none()));
+    assert_eq!(unanswered.len() as u64, STEPS - 5);
+    store.commit(None, all).await.unwrap();
+    for step in store.steps(&root.id).await.unwrap() {
+        assert_eq!(step.state, StepState::Answered);
+        assert_eq!(step.answer, Some(json!({ "ok": step.sequence })));
+    }
+}
+
 pub async fn steps_need_their_invocation(home: &Home) {
     let store = home.open().await;
     let answer = store

@@ -52,6 +52,7 @@ contract! {
     journal::journals_of_finished_tasks_go_by_age,
     journal::a_journal_reads_back_in_order,
     journal::a_step_is_written_once_and_answered_once,
+    journal::answers_of_one_commit_go_each_to_its_step,
     journal::steps_need_their_invocation,
     journal::steps_of_an_execution_page,
     journal::logs_are_found_newest_first,
