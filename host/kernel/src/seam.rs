@@ -289,7 +289,7 @@ impl Guest {
     /// # Errors
     /// The trap, when the journal holds more than it may.
     pub(crate) fn count_answer(&mut self, answer: &Value) -> Told<()> {
-        let size = answer.to_string().len();
+        let size = mandate_types::json::length(answer);
         let counted = self.journal.count_bytes(&self.scope.limits, size);
         counted.map_err(|hit| self.end(End::Limit(hit)))
     }

@@ -131,7 +131,10 @@ impl Capability for Sleep {
         }
         // Who watches wants to see what led here, and a crash must not begin it anew.
         at.scope.tree.flush().await?;
-        tokio::time::sleep(left).await;
+        // The timer counts in milliseconds: what is over already would wait for one.
+        if !left.is_zero() {
+            tokio::time::sleep(left).await;
+        }
         Ok(Performed::read(()))
     }
 }

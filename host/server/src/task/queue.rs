@@ -3,7 +3,7 @@
 use mandate_kernel::Stop;
 use mandate_policy::Halts;
 use mandate_store::Task;
-use mandate_types::{TaskId, TaskStatus, Timestamp};
+use mandate_types::{TaskId, TaskStatus, Timestamp, json};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -216,25 +216,10 @@ impl Queue {
 
 /// The texts that a client or guest gave a task; the rest is small.
 fn bytes(task: &Task) -> usize {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 = self.0.saturating_add(bytes.len());
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(task.description.len());
-    for value in [&task.input, &task.metadata]
+    let values = [&task.input, &task.metadata]
         .into_iter()
-        .chain(&task.continuation)
-    {
-        // Values can be written as JSON, and counting does not fail.
-        let _ = serde_json::to_writer(&mut count, value);
-    }
-    count.0
+        .chain(&task.continuation);
+    task.description.len() + values.map(json::length).sum::<usize>()
 }
 
 /// Whether a halt keeps the task from starting. One that ran is let through: it is put at rest by
