@@ -75,6 +75,14 @@ struct Log {
 }
 
 impl Host {
+    /// How many files and connections its process has open.
+    pub fn open_files(&self) -> usize {
+        let pid = self.child.lock().unwrap().id();
+        std::fs::read_dir(format!("/proc/{pid}/fd"))
+            .unwrap()
+            .count()
+    }
+
     /// A host with default settings over an empty directory.
     pub fn start() -> Self {
         Self::with(&Options::default())

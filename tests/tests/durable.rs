@@ -88,6 +88,57 @@ async fn what_a_human_denies_does_not_happen() {
     assert_eq!(steps[0]["refused"], true);
 }
 
+/// Guests in memory, asynchronous jobs, open files and connections.
+async fn held(host: &Host, admin: &Client) -> (f64, f64, usize) {
+    let guests = admin.metric("mandate_guests").await;
+    let jobs = admin.metric("mandate_jobs").await;
+    (guests, jobs, host.open_files())
+}
+
+#[tokio::test]
+async fn who_waits_for_people_holds_nothing_of_the_host() {
+    let host = Host::start();
+    let admin = host.admin();
+    install(&admin).await;
+    let boss = agent("boss")
+        .manifest("[capabilities.invoke]\nagents = [\"payer\"]")
+        .does([Do::agent("payer", "{}")]);
+    admin.install(boss.file()).await;
+    let busy = agent("busy").does([Do::Sleep(1_500)]);
+    admin.install(busy.file()).await;
+    let runs = admin.submit(&json!({"kind": "busy"})).await;
+    admin
+        .until(|| async { (admin.metric("mandate_guests").await == 1.0).then_some(()) })
+        .await;
+    admin.reaches(id(&runs), "succeeded").await;
+    // Whatever the first one makes the host open stays open.
+    let first = admin.submit(&json!({"kind": "boss"})).await;
+    admin.reaches(id(&first), "waiting").await;
+    let (_, jobs, files) = admin
+        .until(|| async {
+            let held = held(&host, &admin).await;
+            (held.0 == 0.0).then_some(held)
+        })
+        .await;
+    for _ in 0..40 {
+        admin.submit(&json!({"kind": "boss"})).await;
+    }
+    admin
+        .until(|| async {
+            let waiting = admin.items("/api/v1/tasks?status=waiting").await;
+            (waiting.len() == 41).then_some(())
+        })
+        .await;
+    admin
+        .until(|| async {
+            let now = held(&host, &admin).await;
+            (now.0 == 0.0 && now.1 <= jobs && now.2 <= files).then_some(())
+        })
+        .await;
+    assert_eq!(admin.metric("mandate_tasks_queued").await, 0.0);
+    assert_eq!(admin.metric("mandate_tasks_running").await, 0.0);
+}
+
 #[tokio::test]
 async fn a_long_sleep_holds_nothing_and_is_not_begun_anew() {
     let host = Host::start();

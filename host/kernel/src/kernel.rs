@@ -143,7 +143,7 @@ impl Kernel {
     }
 
     /// Who runs guests.
-    pub(crate) fn runtime(&self) -> &Runtime<Guest> {
+    pub fn runtime(&self) -> &Runtime<Guest> {
         &self.runtime
     }
 

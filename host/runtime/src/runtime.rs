@@ -272,6 +272,17 @@ impl<H: Imports> Runtime<H> {
         self.hurry.begin()
     }
 
+    /// Guests that are alive, by the allocator's own count.
+    pub fn guests(&self) -> u64 {
+        let pool = self.engine.pooling_allocator_metrics();
+        pool.map_or(0, |pool| pool.component_instances())
+    }
+
+    /// Tasks that are alive on the threads of guests.
+    pub fn tasks(&self) -> usize {
+        self.handle.metrics().num_alive_tasks()
+    }
+
     /// Runs `work` in a store of its own on the guests' threads, bounded by `limits` and `stop`.
     pub(crate) async fn run<A, T, W>(
         &self,

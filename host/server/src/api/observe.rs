@@ -207,6 +207,15 @@ pub async fn metrics(State(api): State<Api>, parts: Parts) -> ApiResult<Response
     ] {
         metrics::gauge!("mandate_halts", "scope" => scope).set(f64::from(many));
     }
+    let runtime = api.tasks.kernel().runtime();
+    metrics::gauge!("mandate_guests").set(f64::from(
+        u32::try_from(runtime.guests()).unwrap_or(u32::MAX),
+    ));
+    let jobs = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
+        + runtime.tasks();
+    metrics::gauge!("mandate_jobs").set(f64::from(u32::try_from(jobs).unwrap_or(u32::MAX)));
     let clients = u32::try_from(api.hub.clients()).unwrap_or(u32::MAX);
     metrics::gauge!("mandate_ws_clients").set(f64::from(clients));
     let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
