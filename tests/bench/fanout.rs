@@ -68,15 +68,18 @@ async fn last_event(host: &Host) -> anyhow::Result<u64> {
     }
 }
 
-/// A WebSocket client that only counts: a hundred of them share a processor with the host.
-struct Listener {
+/// A WebSocket client that does next to nothing: a hundred of them share a processor with the host.
+pub struct Listener {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Listener {
     /// Connects and subscribes to everything from now on.
-    async fn open(host: &Host) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When the host does not let it in.
+    pub async fn open(host: &Host) -> anyhow::Result<Self> {
         let upgrade = format!(
             "GET /ws HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {}\r\nconnection: upgrade\r\n\
              upgrade: websocket\r\nsec-websocket-version: 13\r\n\
@@ -95,6 +98,27 @@ impl Listener {
             if message.starts_with(br#"{"type":"subscribed""#) || find(&message, b"\"subscribed\"")
             {
                 return Ok(listener);
+            }
+        }
+    }
+
+    /// Waits until the task has ended.
+    ///
+    /// # Errors
+    /// When it does not succeed.
+    pub async fn succeeded(&mut self, task: &str) -> anyhow::Result<()> {
+        loop {
+            let message = self.next().await?;
+            if !find(&message, task.as_bytes()) {
+                continue;
+            }
+            ensure!(
+                !find(&message, b"\"kind\":\"task_failed\""),
+                "the task failed: {}",
+                String::from_utf8_lossy(&message)
+            );
+            if find(&message, b"\"kind\":\"task_completed\"") {
+                return Ok(());
             }
         }
     }

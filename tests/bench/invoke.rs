@@ -160,6 +160,21 @@ pub fn one() -> anyhow::Result<Measure> {
     })
 }
 
+/// By wasmtime alone, one at a time: the median of calls, in microseconds.
+///
+/// # Errors
+/// When a call fails.
+pub async fn bare_call() -> anyhow::Result<f64> {
+    let sides = Sides::new().await?;
+    let measured = sides.clone();
+    let measuring = async move {
+        times(&measured, Side::Floor, WARM).await?;
+        median(times(&measured, Side::Floor, 10_000).await?)
+    };
+    let measured = sides.runtime.spawn(measuring).await;
+    measured.context("the measurement ended")?
+}
+
 const AT_ONCE: usize = 64;
 const EACH: usize = 25;
 const ROUNDS: usize = 25;

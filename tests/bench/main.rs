@@ -2,6 +2,8 @@
 //! a table and writes `target/bench.json`. Asserts no time; fails when what it measures does not
 //! do what it should.
 
+mod audit;
+mod bare;
 mod fanout;
 mod floor;
 mod guests;
@@ -9,9 +11,12 @@ mod host;
 mod http;
 mod incident;
 mod invoke;
+mod journal;
 mod memory;
+mod parked;
 mod policy;
 mod report;
+mod resume;
 mod startup;
 mod tasks;
 mod telemetry;
@@ -58,6 +63,21 @@ const BENCHES: &[Bench] = &[
     bench("ws_fanout", fanout::run, ""),
     bench("incident_flow", incident::flow, ""),
     bench("memory_running_100", memory::run, ""),
+    bench("journal_steps", journal::steps, "ratio ≥ 0.8"),
+    bench("journal_steps_alone", journal::steps_alone, "ratio ≥ 0.8"),
+    bench("journal_bytes", journal::bytes, ""),
+    bench("journal_call", journal::call, ""),
+    bench("resume_10", resume::after_10, "value ≤ 50000"),
+    bench("resume_1000", resume::after_1000, ""),
+    bench("resume_100000", resume::after_100000, ""),
+    bench(
+        "parked_memory_10000",
+        parked::memory,
+        "value − floor < 100000000",
+    ),
+    bench("resume_parked", parked::resumed, "value ≤ 50000"),
+    bench("resume_parked_p99", parked::resumed_p99, "value ≤ 50000"),
+    bench("audit_verify_100000", audit::verify, ""),
     bench("policy_eval", policy::eval, ""),
     bench("startup_cold", startup::cold, ""),
     bench("startup_warm", startup::warm, ""),

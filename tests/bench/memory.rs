@@ -70,7 +70,10 @@ fn sleeping(metrics: &[u8]) -> usize {
 }
 
 /// What is resident once that does not grow any more.
-async fn settled(host: &Host) -> anyhow::Result<u64> {
+///
+/// # Errors
+/// When the system does not say.
+pub async fn settled(host: &Host) -> anyhow::Result<u64> {
     let (mut most, mut since) = (host.resident()?, Instant::now());
     while since.elapsed() < STEADY {
         tokio::time::sleep(Duration::from_millis(50)).await;
