@@ -120,19 +120,23 @@ async fn who_waits_for_people_holds_nothing_of_the_host() {
             (held.0 == 0.0).then_some(held)
         })
         .await;
-    for _ in 0..40 {
+    const PARKED: u8 = 40;
+    for _ in 0..PARKED {
         admin.submit(&json!({"kind": "boss"})).await;
     }
     admin
         .until(|| async {
             let waiting = admin.items("/api/v1/tasks?status=waiting").await;
-            (waiting.len() == 41).then_some(())
+            (waiting.len() == usize::from(PARKED) + 1).then_some(())
         })
         .await;
+    // A few connections of ours come and go; one of anything for each that waits would be many.
+    let few = PARKED / 4;
     admin
         .until(|| async {
             let now = held(&host, &admin).await;
-            (now.0 == 0.0 && now.1 <= jobs && now.2 <= files).then_some(())
+            let as_before = now.1 < jobs + f64::from(few) && now.2 < files + usize::from(few);
+            (now.0 == 0.0 && as_before).then_some(())
         })
         .await;
     assert_eq!(admin.metric("mandate_tasks_queued").await, 0.0);

@@ -57,7 +57,7 @@ impl Table {
             Self::Contents => ("contents", vault::CONTENT_COLUMNS, marks(4)),
             Self::Invocations => ("invocations", journal::INVOCATION_COLUMNS, marks(27)),
             Self::Steps => ("steps", journal::STEP_COLUMNS, journal::STEP_TUPLE.into()),
-            Self::Answers => ("steps", "", marks(8)),
+            Self::Answers => ("steps", "", marks(9)),
             Self::Records => ("records", collection::COLUMNS, marks(9)),
             Self::Logs => ("logs", log::COLUMNS, marks(8)),
             Self::Events => ("events", event::COLUMNS, marks(7)),

@@ -243,9 +243,9 @@ pub(super) const ANSWER_STEP: &str = "UPDATE steps SET state = 'answered', answe
 pub(super) fn answer_steps(tuples: &str) -> String {
     format!(
         "UPDATE steps SET state = 'answered', answer = a.column1, refused = a.column2, cost_micro_usd = a.column3, \
-         answered_at = a.column4 FROM (VALUES {tuples}) AS a WHERE steps.invocation = a.column5 \
-         AND steps.sequence = a.column6 AND steps.idx = a.column7 AND steps.tenant = a.column8 \
-         AND steps.state = 'intended'"
+         answered_at = a.column4, active_us = coalesce(a.column5, steps.active_us) FROM (VALUES {tuples}) AS a \
+         WHERE steps.invocation = a.column6 AND steps.sequence = a.column7 AND steps.idx = a.column8 \
+         AND steps.tenant = a.column9 AND steps.state = 'intended'"
     )
 }
 

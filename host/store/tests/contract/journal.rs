@@ -172,6 +172,7 @@ pub async fn answers_of_one_commit_go_each_to_its_step(home: &Home) {
             refused: false,
             cost_micro_usd: MicroUsd(0),
             answered_at: at(40),
+            active_us: Some(sequence),
         }))
     };
     // The last intents and their answers are new together.
@@ -192,6 +193,7 @@ pub async fn answers_of_one_commit_go_each_to_its_step(home: &Home) {
     for step in store.steps(&root.id).await.unwrap() {
         assert_eq!(step.state, StepState::Answered);
         assert_eq!(step.answer, Some(json!({ "ok": step.sequence })));
+        assert_eq!(step.active_us, Some(step.sequence));
     }
 }
 
