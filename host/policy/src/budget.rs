@@ -3,6 +3,7 @@
 use crate::document::{Budget, BudgetScope, Window};
 use crate::facts::Facts;
 use crate::grant::matches;
+use crate::verdict::BUDGET;
 use chrono::{Datelike, Days, Months, NaiveTime};
 use mandate_types::{Ceiling, PluginName, Scope, TaskId, TenantId, Timestamp};
 
@@ -64,17 +65,23 @@ impl Spender {
     }
 }
 
+/// Each plugin once, where it is first: one that is in a chain twice spends its money once.
+pub fn distinct(plugins: impl Iterator<Item = PluginName>) -> Vec<PluginName> {
+    let mut once = Vec::new();
+    for plugin in plugins {
+        if !once.contains(&plugin) {
+            once.push(plugin);
+        }
+    }
+    once
+}
+
 impl From<&Facts> for Spender {
     fn from(facts: &Facts) -> Self {
-        let mut plugins = vec![facts.plugin().clone()];
-        for plugin in &facts.chain {
-            if !plugins.contains(plugin) {
-                plugins.push(plugin.clone());
-            }
-        }
+        let plugins = [facts.plugin()].into_iter().chain(&facts.chain);
         Self {
             tenant: facts.tenant.clone(),
-            plugins,
+            plugins: distinct(plugins.cloned()),
             root_task: facts.root_task.clone(),
             target: facts.target.clone(),
         }
@@ -89,7 +96,7 @@ pub fn ceilings(budgets: &[Budget], spender: &Spender, now: Timestamp) -> Vec<Ce
         for scope in spender.of(budget.scope) {
             if fits(budget, &scope, spender) {
                 ceilings.push(Ceiling {
-                    name: format!("budget:{}", budget.name),
+                    name: format!("{BUDGET}{}", budget.name),
                     scope,
                     since,
                     most: budget.limit,
@@ -99,6 +106,58 @@ pub fn ceilings(budgets: &[Budget], spender: &Spender, now: Timestamp) -> Vec<Ce
         }
     }
     ceilings
+}
+
+/// A budget, and since when and until when money counts for it now.
+#[derive(Clone, Debug)]
+pub struct Period<'a> {
+    /// Which.
+    pub budget: &'a Budget,
+    /// Since when.
+    pub since: Timestamp,
+    /// When the sum begins anew, if that is at a fixed time.
+    pub resets_at: Option<Timestamp>,
+}
+
+/// Every budget as it stands at `now`.
+pub fn periods(budgets: &[Budget], now: Timestamp) -> impl Iterator<Item = Period<'_>> {
+    budgets.iter().map(move |budget| {
+        let (since, resets_at) = since(budget.window, now);
+        Period {
+            budget,
+            since,
+            resets_at,
+        }
+    })
+}
+
+impl Budget {
+    /// How the texts of the scopes begin over which it is kept.
+    pub const fn scopes(&self) -> &'static str {
+        match self.scope {
+            BudgetScope::Host => "host",
+            BudgetScope::Tenant => "tenant/",
+            BudgetScope::Plugin => "plugin/",
+            BudgetScope::Agent => "agent/",
+            BudgetScope::Task => "task/",
+            BudgetScope::Target => "target/",
+        }
+    }
+
+    /// Whether it may be for what counts over `scope`, as far as that says for whom and what.
+    pub fn covers(&self, scope: &Scope) -> bool {
+        let fits = |pattern: &Option<String>, name: Option<&str>| match (pattern, name) {
+            (Some(pattern), Some(name)) => matches(std::slice::from_ref(pattern), name),
+            _ => true,
+        };
+        let target = match scope {
+            Scope::Target { target, .. } => Some(target.as_str()),
+            _ => None,
+        };
+        fits(&self.tenant, scope.tenant().map(TenantId::as_str))
+            && fits(&self.plugin, scope.plugin().map(PluginName::as_str))
+            && fits(&self.target, target)
+    }
 }
 
 fn fits(budget: &Budget, scope: &Scope, spender: &Spender) -> bool {
@@ -221,6 +280,34 @@ mod tests {
         other.tenant = Some("umbrella".to_owned());
         assert!(names(other).is_empty());
         assert_eq!(spender.scopes().len(), 8);
+    }
+
+    #[test]
+    fn a_budget_covers_what_fits_its_names() {
+        let mut of_some = budget(BudgetScope::Agent, "day");
+        of_some.plugin = Some("comm*".to_owned());
+        of_some.tenant = Some("acme".to_owned());
+        let agent = |tenant: &str, plugin: &str| Scope::Agent {
+            tenant: TenantId::parse(tenant).unwrap(),
+            plugin: PluginName::parse(plugin).unwrap(),
+        };
+        assert!(of_some.covers(&agent("acme", "commander")));
+        assert!(!of_some.covers(&agent("acme", "remediation")));
+        assert!(!of_some.covers(&agent("umbrella", "commander")));
+        for scope in spender().scopes() {
+            let text = scope.to_string();
+            let kinds = [
+                BudgetScope::Host,
+                BudgetScope::Tenant,
+                BudgetScope::Plugin,
+                BudgetScope::Agent,
+                BudgetScope::Task,
+                BudgetScope::Target,
+            ];
+            let of = kinds.map(|kind| budget(kind, "day"));
+            let begin: Vec<_> = of.iter().filter(|b| text.starts_with(b.scopes())).collect();
+            assert_eq!(begin.len(), 1, "{text}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod overrides;
 mod rules;
 mod tariff;
 
-pub use budget::Spender;
+pub use budget::{Period, Spender, distinct};
 pub use case::{Case, Cases};
 pub use cost::{Cost, Estimate, UnknownCost, roi};
 pub use document::{Document, PolicyError};
@@ -42,4 +42,4 @@ pub use http::HttpCapability;
 pub use policy::Policy;
 pub use rules::SHIPPED as SHIPPED_RULES;
 pub use terms::{ToolCost, ToolTerms};
-pub use verdict::{ApprovalTerms, Outcome, Verdict, is_autonomy, sentence};
+pub use verdict::{ApprovalTerms, Outcome, Verdict, is_autonomy, is_budget, sentence};

@@ -3,7 +3,7 @@
 mod probe;
 
 use crate::autonomy::{self, HIGHEST, Standing};
-use crate::budget::{self, Spender};
+use crate::budget::{self, Period, Spender};
 use crate::cost::{UnknownCost, roi};
 use crate::document::{Document, PolicyError};
 use crate::facts::Facts;
@@ -123,6 +123,33 @@ impl Policy {
     /// The ceilings that the budgets set for who spends, on effects or on model calls.
     pub fn budgets(&self, spender: &Spender, now: Timestamp) -> Vec<Ceiling> {
         budget::ceilings(&self.document.budgets, spender, now)
+    }
+
+    /// Its budgets as they stand at `now`.
+    pub fn periods(&self, now: Timestamp) -> impl Iterator<Item = Period<'_>> {
+        budget::periods(&self.document.budgets, now)
+    }
+
+    /// The verdict on a model call of this cost for which a budget has no room, of which `spent` is
+    /// gone. Models have no effects: that is all that is asked of a human.
+    pub fn no_room(
+        &self,
+        facts: &Facts,
+        cost: MicroUsd,
+        ceiling: &Ceiling,
+        spent: MicroUsd,
+    ) -> Verdict {
+        let terms = overrides::terms(&self.document.thresholds, &self.document.overrides, facts);
+        let verdict = Verdict {
+            outcome: Outcome::Escalate,
+            rule: String::new(),
+            reason: String::new(),
+            level: terms.thresholds.level(cost),
+            cost: Some(cost),
+            ceilings: Vec::new(),
+            approvals: self.document.approvals.terms(&facts.tenant, Some(cost)),
+        };
+        verdict.over(ceiling, spent)
     }
 
     /// The largest of what is said of the cost, the tariffs of this policy included.

@@ -113,6 +113,14 @@ pub fn is_autonomy(ceiling: &Ceiling) -> bool {
     ceiling.name.starts_with(AUTONOMY)
 }
 
+/// Whether a ceiling is one of the policy's budgets.
+pub fn is_budget(ceiling: &Ceiling) -> bool {
+    ceiling.name.starts_with(BUDGET)
+}
+
+/// How the names of ceilings begin that keep a budget.
+pub(crate) const BUDGET: &str = "budget:";
+
 /// How the names of ceilings begin that keep a level.
 pub(crate) const AUTONOMY: &str = "autonomy:";
 

@@ -76,6 +76,20 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
+    /// A budget had no room for what was asked: people are told, once per period, as of any other
+    /// threshold.
+    Exhausted {
+        /// Which.
+        ceiling: Box<Ceiling>,
+        /// What is committed and reserved under it.
+        spent: MicroUsd,
+        /// For whom it was asked.
+        tenant: TenantId,
+        /// In which task.
+        task: Option<TaskId>,
+        /// When.
+        at: Timestamp,
+    },
     /// A new question.
     AskQuestion(Box<Question>),
     /// The answer to an open question.
@@ -131,6 +145,7 @@ pub enum Write {
     /// A new execution, leased by the host that writes it.
     StartExecution(Box<Execution>),
     /// Takes an execution over: its lease epoch becomes `epoch`, which must be one more than it was.
+    /// What its model calls reserved that were under way is booked in full, as uncertain.
     TakeExecution {
         /// Which execution.
         id: ExecutionId,
@@ -198,6 +213,19 @@ pub enum Write {
     PutCollection(Box<Collection>),
     /// How far a trigger has come.
     PutTrigger(Box<TriggerState>),
+    /// Takes the terms of a tool out of its plugin's grant, which becomes the next generation, so
+    /// that it cannot be called before an operator accepts it anew. It is audited if it changes
+    /// anything.
+    SuspendTool {
+        /// Whose.
+        plugin: PluginName,
+        /// Its short name.
+        tool: String,
+        /// The decision whose call cost more than was reserved.
+        decision: DecisionId,
+        /// When.
+        at: Timestamp,
+    },
     /// A principal, new or changed.
     PutPrincipal(Box<Principal>),
     /// Forgets a principal.

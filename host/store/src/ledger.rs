@@ -77,12 +77,40 @@ pub struct LedgerQuery {
     pub cursor: Option<String>,
 }
 
+/// What is spent and reserved over one scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// Over what.
+    pub scope: Scope,
+    /// What ended cost.
+    pub settled: MicroUsd,
+    /// What has not ended may still cost.
+    pub reserved: MicroUsd,
+}
+
+/// Which scopes.
+#[derive(Clone, Debug)]
+pub struct SpentQuery {
+    /// How the texts of the scopes begin: `host`, `tenant/`.
+    pub scopes: &'static str,
+    /// Since when money counts.
+    pub since: Timestamp,
+    /// Only money that was spent for these.
+    pub tenants: Option<Vec<TenantId>>,
+    /// The most scopes: those come first over which most is spent.
+    pub limit: u32,
+}
+
 /// Reading the ledger.
 #[async_trait::async_trait]
 pub trait LedgerStore: Send + Sync {
-    /// What is committed and reserved over each scope since its time, in the order of the
-    /// questions. Refunds never lower it.
+    /// What is committed and reserved for effects over each scope since its time, in the order of
+    /// the questions. Refunds never lower it.
     async fn spent(&self, over: &[(Scope, Timestamp)]) -> Result<Vec<MicroUsd>, StoreError>;
+
+    /// The scopes of one kind over which something was spent, on effects or models, the most
+    /// first.
+    async fn spent_by_scope(&self, query: &SpentQuery) -> Result<Vec<Spent>, StoreError>;
 
     /// A page of entries, the newest first.
     async fn ledger(&self, query: &LedgerQuery) -> Result<Page<LedgerEntry>, StoreError>;

@@ -49,7 +49,7 @@ pub use halt::HaltStore;
 pub use journal::{
     Ending, Execution, Invocation, JournalStore, LogLevel, LogLine, Step, StepAnswer,
 };
-pub use ledger::{LedgerEntry, LedgerQuery, LedgerStore, SpendingKind};
+pub use ledger::{LedgerEntry, LedgerQuery, LedgerStore, SpendingKind, Spent, SpentQuery};
 pub use notification::{Notification, NotificationStatus, NotificationStore};
 pub use plugin::{Installation, InstallationStatus, Package, PluginStore, TriggerState};
 pub use policy::{PolicyStore, PolicyVersion};

@@ -88,6 +88,8 @@ impl Act {
     pub const QUESTION_ANSWERED: &'static str = "question_answered";
     /// A call cost more than was reserved for it.
     pub const COST_EXCEEDED: &'static str = "cost_exceeded";
+    /// So much of a budget is spent or reserved.
+    pub const BUDGET_WARNING: &'static str = "budget_warning";
     /// A tool cannot be called until its terms are accepted again.
     pub const TOOL_SUSPENDED: &'static str = "tool_suspended";
     pub const POLICY_CHANGED: &'static str = "policy_changed";

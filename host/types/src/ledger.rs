@@ -32,6 +32,9 @@ pub enum Scope {
         /// To what.
         target: String,
     },
+    /// What models cost that one task asks, or one call of a client's: the id of the task or of
+    /// the execution.
+    Models(String),
 }
 
 impl fmt::Display for Scope {
@@ -43,6 +46,52 @@ impl fmt::Display for Scope {
             Self::Agent { tenant, plugin } => write!(f, "agent/{tenant}/{plugin}"),
             Self::Task(task) => write!(f, "task/{task}"),
             Self::Target { tenant, target } => write!(f, "target/{tenant}/{target}"),
+            Self::Models(id) => write!(f, "models/{id}"),
+        }
+    }
+}
+
+impl Scope {
+    /// Reads what its `Display` wrote; none when the text is no scope.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "host" {
+            return Some(Self::Host);
+        }
+        let (kind, name) = text.split_once('/')?;
+        Some(match kind {
+            "tenant" => Self::Tenant(TenantId::parse(name).ok()?),
+            "plugin" => Self::Plugin(PluginName::parse(name).ok()?),
+            "task" => Self::Task(TaskId::parse(name).ok()?),
+            "models" => Self::Models(name.to_owned()),
+            "agent" | "target" => {
+                let (tenant, name) = name.split_once('/')?;
+                let tenant = TenantId::parse(tenant).ok()?;
+                if kind == "target" {
+                    let target = name.to_owned();
+                    return Some(Self::Target { tenant, target });
+                }
+                let plugin = PluginName::parse(name).ok()?;
+                Self::Agent { tenant, plugin }
+            }
+            _ => return None,
+        })
+    }
+
+    /// The tenant in it; none for those that are not one tenant's, and for tasks.
+    pub fn tenant(&self) -> Option<&TenantId> {
+        match self {
+            Self::Tenant(tenant) | Self::Agent { tenant, .. } | Self::Target { tenant, .. } => {
+                Some(tenant)
+            }
+            Self::Host | Self::Plugin(_) | Self::Task(_) | Self::Models(_) => None,
+        }
+    }
+
+    /// The plugin in it.
+    pub fn plugin(&self) -> Option<&PluginName> {
+        match self {
+            Self::Plugin(plugin) | Self::Agent { plugin, .. } => Some(plugin),
+            _ => None,
         }
     }
 }
@@ -61,4 +110,37 @@ pub struct Ceiling {
     pub most: MicroUsd,
     /// When the sum begins anew, if that is at a fixed time.
     pub resets_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_read_back_as_it_was_written() {
+        let tenant = TenantId::parse("acme").unwrap();
+        let plugin = PluginName::parse("remediation").unwrap();
+        let task = TaskId::fresh();
+        let scopes = [
+            Scope::Host,
+            Scope::Tenant(tenant.clone()),
+            Scope::Plugin(plugin.clone()),
+            Scope::Agent {
+                tenant: tenant.clone(),
+                plugin,
+            },
+            Scope::Task(task.clone()),
+            Scope::Target {
+                tenant,
+                target: "rack/7 left".to_owned(),
+            },
+            Scope::Models(task.to_string()),
+        ];
+        for scope in scopes {
+            assert_eq!(Scope::parse(&scope.to_string()), Some(scope));
+        }
+        for text in ["", "hosts", "tenant", "agent/acme", "floor/7"] {
+            assert_eq!(Scope::parse(text), None, "{text}");
+        }
+    }
 }

@@ -240,6 +240,8 @@ impl EventKind {
     pub const AGENT_COMPLETED: &'static str = "agent_completed";
     pub const DECISION_REQUESTED: &'static str = "decision_requested";
     pub const DECISION_RESOLVED: &'static str = "decision_resolved";
+    /// So much of a budget is spent or reserved.
+    pub const BUDGET_WARNING: &'static str = "budget_warning";
     pub const RECORD_CHANGED: &'static str = "record_changed";
     pub const PLUGIN_CHANGED: &'static str = "plugin_changed";
     pub const HALTED: &'static str = "halted";
@@ -260,6 +262,7 @@ impl EventKind {
         Self::AGENT_COMPLETED,
         Self::DECISION_REQUESTED,
         Self::DECISION_RESOLVED,
+        Self::BUDGET_WARNING,
         Self::RECORD_CHANGED,
         Self::PLUGIN_CHANGED,
         Self::HALTED,

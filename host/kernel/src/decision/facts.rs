@@ -70,7 +70,7 @@ impl Asking {
                 Scope::Tenant(_) => windows.tenant = spent,
                 Scope::Task(_) => windows.task = spent,
                 Scope::Target { .. } => windows.target = spent,
-                Scope::Host | Scope::Agent { .. } => {}
+                Scope::Host | Scope::Agent { .. } | Scope::Models(_) => {}
             }
         }
         Ok(windows)

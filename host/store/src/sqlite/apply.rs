@@ -4,17 +4,18 @@ use super::bulk::{Bulk, Key, Table, Texts};
 use super::op::{self, Op, StepKey};
 use super::sql::{self, Arg, Columns};
 use super::{
-    audit, collection, decision, delivery, halt, journal, ledger, notification, plugin, policy,
-    principal, task, vault, waits,
+    audit, budget, collection, decision, delivery, event, halt, journal, ledger, notification,
+    plugin, policy, principal, task, vault, waits,
 };
 use crate::commit::Lease;
 use crate::decision::Woken;
+use crate::event::NewEvent;
 use crate::record::{Collection, RecordWrite};
 use crate::{CommitError, StoreError};
 use mandate_policy::Halts;
 use mandate_types::{
     DecisionId, DecisionStatus, ExecutionId, Halt, HaltScope, InvocationId, PluginName,
-    PrincipalName, TaskId, TenantId,
+    PrincipalName, TaskId, TenantId, Timestamp,
 };
 use sqlx::sqlite::SqliteConnection;
 use std::borrow::Cow;
@@ -61,6 +62,22 @@ pub(super) struct Known {
     pub(super) halts: Arc<Halts>,
 }
 
+/// What came of a commit that nobody knew before.
+#[derive(Default)]
+pub(super) struct Came {
+    /// Executions that it lets go on.
+    pub(super) woken: Vec<Woken>,
+    /// Events that the writer found to be due.
+    pub(super) raised: Vec<Raised>,
+}
+
+/// An event that the writer itself tells of.
+pub(super) struct Raised {
+    /// After which of the writes its number comes.
+    pub(super) after: usize,
+    pub(super) event: NewEvent,
+}
+
 /// A transaction that is under way.
 pub(super) struct Batch<'a, 'c> {
     pub(super) conn: &'c mut SqliteConnection,
@@ -69,8 +86,10 @@ pub(super) struct Batch<'a, 'c> {
     pub(super) bulk: Bulk<'a>,
     /// Lease epochs, as far as they were read or written in this transaction.
     pub(super) epochs: HashMap<ExecutionId, u64>,
-    /// Executions that this commit lets go on.
-    pub(super) woken: Vec<Woken>,
+    /// What came of this commit.
+    pub(super) came: Came,
+    /// The place of the write that is applied, in its commit.
+    pub(super) place: usize,
     /// Each row is written at once, so that an error names its write.
     pub(super) careful: bool,
 }
@@ -85,7 +104,8 @@ impl<'a> Batch<'a, '_> {
         if let Some(lease) = lease {
             self.check_lease(lease, ops).await?;
         }
-        for op in ops {
+        for (place, op) in ops.iter().enumerate() {
+            self.place = place;
             match self.apply_and_flush(op).await {
                 Err(Refused::Database(error)) if sql::is_taken(&error) => {
                     return Err(op.taken().into());
@@ -184,13 +204,18 @@ impl<'a> Batch<'a, '_> {
                     return Err(self.decision_state(id).await?.into());
                 }
             }
-            Op::Reserve(reservation) => reservation.write(self.conn).await?,
-            Op::Settle {
-                id,
-                actual,
-                uncertain,
-                at,
-            } => ledger::settle(self.conn, id, *actual, *uncertain, *at).await?,
+            Op::Reserve(reservation) => {
+                let warnings = reservation.write(self.conn).await?;
+                self.warn(warnings);
+            }
+            Op::Settle(settlement) => {
+                let warnings = settlement.write(self.conn).await?;
+                self.warn(warnings);
+            }
+            Op::Exhausted(exhausted) => {
+                let warning = exhausted.note(self.conn).await?;
+                self.warn(warning);
+            }
             Op::AskQuestion(row) => {
                 sql::run(self.conn, decision::ASK, row).await?;
             }
@@ -218,7 +243,7 @@ impl<'a> Batch<'a, '_> {
             }
             Op::Wake { key, at } => {
                 let woken = waits::wake(self.conn, &key.to_string(), *at).await?;
-                self.woken.extend(woken);
+                self.came.woken.extend(woken);
             }
             Op::Withdraw { execution, at } => waits::withdraw(self.conn, execution, *at).await?,
             Op::GrantIs { plugin, generation } => self.grant_is(plugin, *generation).await?,
@@ -227,7 +252,7 @@ impl<'a> Batch<'a, '_> {
                 self.epochs.insert(id.clone(), *epoch);
                 self.wait(Table::Executions, Some(Key::Execution(id)), row);
             }
-            Op::TakeExecution { id, epoch } => self.take(id, *epoch).await?,
+            Op::TakeExecution { id, epoch, at } => self.take(id, *epoch, *at).await?,
             Op::StartInvocation { id, row, .. } => {
                 self.wait(Table::Invocations, Some(Key::Invocation(id)), row);
             }
@@ -243,12 +268,7 @@ impl<'a> Batch<'a, '_> {
                 sql::run(self.conn, vault::ERASE, row).await?;
             }
             Op::Record { write, row } => self.record(write, row).await?,
-            Op::Event { row, .. } => {
-                self.known.last_event += 1;
-                let seq = Arg::count(self.known.last_event);
-                let row = std::iter::once(seq).chain(row.iter().cloned()).collect();
-                self.bulk.add(Table::Events, None, Cow::Owned(row));
-            }
+            Op::Event { row, .. } => self.event(row),
             Op::IdempotencyKey { row, .. } => self.idempotency_key(row).await?,
             Op::CreateDelivery(row) => {
                 sql::run(self.conn, delivery::CREATE, row).await?;
@@ -277,6 +297,12 @@ impl<'a> Batch<'a, '_> {
             }
             Op::PutInstallation { name, row } => self.installation(name, row).await?,
             Op::RemoveInstallation { name, row } => self.remove_installation(name, row).await?,
+            Op::SuspendTool(suspension) => {
+                if let Some(suspended) = suspension.write(self.conn).await? {
+                    self.act(&audit::row(&suspended.act));
+                    self.raise(suspended.event);
+                }
+            }
             Op::PutCollection(declared) => self.collection(declared).await?,
             Op::PutTrigger(row) => {
                 sql::run(self.conn, plugin::PUT_TRIGGER, row).await?;
@@ -291,12 +317,7 @@ impl<'a> Batch<'a, '_> {
                     return Err(CommitError::Conflict(changed.to_owned()).into());
                 }
             }
-            Op::Audit(row) => {
-                self.known.last_act += 1;
-                let seq = Arg::count(self.known.last_act);
-                let row = std::iter::once(seq).chain(row.iter().cloned()).collect();
-                self.bulk.add(Table::Audit, None, Cow::Owned(row));
-            }
+            Op::Audit(row) => self.act(row),
             Op::SealActs(row) => {
                 self.flush().await?;
                 sql::run(self.conn, audit::SEAL, row).await?;
@@ -310,6 +331,37 @@ impl<'a> Batch<'a, '_> {
             }
         }
         Ok(())
+    }
+
+    fn event(&mut self, row: &[Arg]) {
+        self.known.last_event += 1;
+        let seq = Arg::count(self.known.last_event);
+        let row = std::iter::once(seq).chain(row.iter().cloned()).collect();
+        self.bulk.add(Table::Events, None, Cow::Owned(row));
+    }
+
+    fn act(&mut self, row: &[Arg]) {
+        self.known.last_act += 1;
+        let seq = Arg::count(self.known.last_act);
+        let row = std::iter::once(seq).chain(row.iter().cloned()).collect();
+        self.bulk.add(Table::Audit, None, Cow::Owned(row));
+    }
+
+    /// Tells of budgets, in this transaction.
+    fn warn(&mut self, warnings: impl IntoIterator<Item = budget::Warning>) {
+        for warning in warnings {
+            self.act(&audit::row(&warning.act()));
+            self.raise(warning.event());
+        }
+    }
+
+    /// An event that is due by what this transaction finds.
+    fn raise(&mut self, event: NewEvent) {
+        self.event(&event::row(&event));
+        self.came.raised.push(Raised {
+            after: self.place,
+            event,
+        });
     }
 
     async fn tenant(&mut self, tenant: &TenantId) -> Result<(), Refused> {
@@ -374,7 +426,12 @@ impl<'a> Batch<'a, '_> {
         Err(CommitError::GrantChanged(plugin.clone()).into())
     }
 
-    async fn take(&mut self, id: &'a ExecutionId, epoch: u64) -> Result<(), Refused> {
+    async fn take(
+        &mut self,
+        id: &'a ExecutionId,
+        epoch: u64,
+        at: Timestamp,
+    ) -> Result<(), Refused> {
         const TAKE: &str =
             "UPDATE executions SET lease_epoch = ?1 WHERE id = ?2 AND lease_epoch = ?1 - 1";
         self.need(Key::Execution(id)).await?;
@@ -386,6 +443,7 @@ impl<'a> Batch<'a, '_> {
             .into());
         }
         self.epochs.insert(id.clone(), epoch);
+        ledger::lose_calls(self.conn, id, at).await?;
         Ok(())
     }
 

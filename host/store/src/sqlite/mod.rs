@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod budget;
 mod bulk;
 mod cache;
 mod collection;
@@ -22,6 +23,7 @@ mod policy;
 mod principal;
 mod record;
 mod sql;
+mod suspend;
 mod sweep;
 mod task;
 mod telemetry;

@@ -1,8 +1,10 @@
 //! Writes made ready for the writer: rows and JSON are put together by the caller's task, so that
 //! the one writer only hands them to the database.
 
-use super::ledger::Reservation;
+use super::budget::{Cause, Exhausted};
+use super::ledger::{Reservation, Settlement};
 use super::sql::Arg;
+use super::suspend::Suspension;
 use super::vault::Sealer;
 use super::{
     audit, collection, decision, delivery, event, halt, journal, log, notification, plugin, policy,
@@ -14,8 +16,8 @@ use crate::event::NewEvent;
 use crate::record::{Collection, RecordWrite};
 use crate::{CommitError, StoreError};
 use mandate_types::{
-    DecisionId, DeliveryId, Digest, ExecutionId, Halt, HaltScope, InvocationId, MicroUsd,
-    PluginName, PrincipalName, QuestionId, TaskId, TaskStatus, TenantId, Timestamp,
+    DecisionId, DeliveryId, Digest, ExecutionId, Halt, HaltScope, InvocationId, PluginName,
+    PrincipalName, QuestionId, TaskId, TaskStatus, TenantId, Timestamp,
 };
 use std::sync::Arc;
 
@@ -40,12 +42,8 @@ pub(super) enum Op {
         row: Row,
     },
     Reserve(Box<Reservation>),
-    Settle {
-        id: String,
-        actual: MicroUsd,
-        uncertain: bool,
-        at: Timestamp,
-    },
+    Settle(Settlement),
+    Exhausted(Box<Exhausted>),
     AskQuestion(Row),
     AnswerQuestion {
         id: QuestionId,
@@ -80,6 +78,7 @@ pub(super) enum Op {
     TakeExecution {
         id: ExecutionId,
         epoch: u64,
+        at: Timestamp,
     },
     StartInvocation {
         id: InvocationId,
@@ -132,6 +131,7 @@ pub(super) enum Op {
         name: PluginName,
         row: Vec<Arg>,
     },
+    SuspendTool(Suspension),
     PutCollection(Arc<Collection>),
     PutTrigger(Row),
     PutPrincipal {
@@ -218,12 +218,23 @@ fn one(write: Write, sealer: &mut Sealer) -> Result<Op, CommitError> {
             actual,
             uncertain,
             at,
-        } => Op::Settle {
+        } => Op::Settle(Settlement {
             id,
             actual,
             uncertain,
             at,
-        },
+        }),
+        Write::Exhausted {
+            ceiling,
+            spent,
+            tenant,
+            task,
+            at,
+        } => Op::Exhausted(Box::new(Exhausted {
+            ceiling: *ceiling,
+            spent,
+            cause: Cause { tenant, task, at },
+        })),
         Write::AskQuestion(question) => Op::AskQuestion(decision::question_row(&question)),
         Write::AnswerQuestion { id, answer, by, at } => Op::AnswerQuestion {
             row: decision::answer_row(&id, &answer, &by, at),
@@ -251,7 +262,11 @@ fn one(write: Write, sealer: &mut Sealer) -> Result<Op, CommitError> {
             epoch: execution.lease_epoch,
             task: execution.task,
         },
-        Write::TakeExecution { id, epoch } => Op::TakeExecution { id, epoch },
+        Write::TakeExecution { id, epoch } => Op::TakeExecution {
+            id,
+            epoch,
+            at: Timestamp::now(),
+        },
         Write::StartInvocation(invocation) => Op::StartInvocation {
             row: journal::invocation_row(&invocation, sealer)?,
             id: invocation.id,
@@ -330,6 +345,17 @@ fn one(write: Write, sealer: &mut Sealer) -> Result<Op, CommitError> {
             row: plugin::former_row(&installation),
             name: installation.name,
         },
+        Write::SuspendTool {
+            plugin,
+            tool,
+            decision,
+            at,
+        } => Op::SuspendTool(Suspension {
+            plugin,
+            tool,
+            decision,
+            at,
+        }),
         Write::PutCollection(declared) => {
             collection::check(&declared)?;
             Op::PutCollection(Arc::from(declared))

@@ -72,6 +72,11 @@ const MIGRATIONS: &[Numbered] = &[
         "notifications",
         include_str!("../../../../migrations/sqlite/0010_notifications.sql"),
     ),
+    (
+        11,
+        "budgets",
+        include_str!("../../../../migrations/sqlite/0011_budgets.sql"),
+    ),
 ];
 
 /// How many connections only read.

@@ -1,13 +1,13 @@
 //! The one task that writes. It takes all commits that wait, applies them in one transaction of
 //! the database, and answers them once that is on disk: many callers share one flush of the disk.
 
-use super::apply::{Batch, Known, Refused};
+use super::apply::{Batch, Came, Known, Refused};
 use super::bulk::{Bulk, Texts};
 use super::cache::TaskCache;
 use super::op::Op;
 use super::sql::{self, Arg, Columns};
 use crate::commit::{Committed, Lease};
-use crate::decision::Woken;
+use crate::event::NewEvent;
 use crate::{CommitError, Event, StoreError};
 use mandate_types::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -167,7 +167,7 @@ impl Writer {
 
     async fn group(&mut self, requests: Vec<Request>) {
         let outcome = match self.together(&requests).await {
-            Ok((known, woken)) => Ok((known, woken.into_iter().map(Ok).collect())),
+            Ok((known, came)) => Ok((known, came.into_iter().map(Ok).collect())),
             Err(failure) => {
                 self.undo().await;
                 match failure {
@@ -193,7 +193,7 @@ impl Writer {
         &mut self,
         known: Known,
         requests: Vec<Request>,
-        results: Vec<Result<Vec<Woken>, CommitError>>,
+        results: Vec<Result<Came, CommitError>>,
     ) {
         let mut seq = self.known.last_event;
         self.known = known;
@@ -206,18 +206,15 @@ impl Writer {
                 self.tasks.forget(id);
             }
         }
-        for woken in results.iter().flatten().flatten() {
+        for woken in results.iter().flatten().flat_map(|came| &came.woken) {
             if let Some(task) = &woken.task {
                 self.tasks.forget(task);
             }
         }
         for (request, result) in requests.into_iter().zip(results) {
-            let answer = result.map(|woken| {
+            let answer = result.map(|came| {
                 let mut events = Vec::new();
-                for op in request.ops {
-                    let Op::Event { event: new, .. } = op else {
-                        continue;
-                    };
+                let mut tell = |new: NewEvent| {
                     seq += 1;
                     let event = Arc::new(Event {
                         seq,
@@ -231,8 +228,21 @@ impl Writer {
                     // Nobody may be listening.
                     let _ = self.events.send(Arc::clone(&event));
                     events.push(event);
+                };
+                let mut raised = came.raised.into_iter().peekable();
+                for (place, op) in request.ops.into_iter().enumerate() {
+                    if let Op::Event { event, .. } = op {
+                        tell(event);
+                    }
+                    while let Some(due) = raised.next_if(|due| due.after == place) {
+                        tracing::warn!(data = %due.event.data, "{}", due.event.kind);
+                        tell(due.event);
+                    }
                 }
-                Committed { events, woken }
+                Committed {
+                    events,
+                    woken: came.woken,
+                }
             });
             drop(request.reply.send(answer));
         }
@@ -245,37 +255,35 @@ impl Writer {
             known: self.known.clone(),
             bulk: Bulk::default(),
             epochs: HashMap::new(),
-            woken: Vec::new(),
+            came: Came::default(),
+            place: 0,
             careful,
         }
     }
 
     /// The quick way: all in one go, rows of a kind together. Fails as a whole.
-    async fn together(
-        &mut self,
-        requests: &[Request],
-    ) -> Result<(Known, Vec<Vec<Woken>>), Failure> {
+    async fn together(&mut self, requests: &[Request]) -> Result<(Known, Vec<Came>), Failure> {
         sql::run(&mut self.conn, "BEGIN IMMEDIATE", &[]).await?;
         let mut batch = self.batch(false);
         batch
             .read_epochs(requests.iter().filter_map(|r| r.lease.as_ref()))
             .await?;
-        let mut woken = Vec::with_capacity(requests.len());
+        let mut came = Vec::with_capacity(requests.len());
         for request in requests {
             batch.commit(request.lease.as_ref(), &request.ops).await?;
-            woken.push(std::mem::take(&mut batch.woken));
+            came.push(std::mem::take(&mut batch.came));
         }
         batch.flush().await?;
         let known = batch.known;
         self.end(&known).await?;
-        Ok((known, woken))
+        Ok((known, came))
     }
 
     /// The careful way: each commit on its own savepoint, so that it fails alone.
     async fn apart(
         &mut self,
         requests: &[Request],
-    ) -> Result<(Known, Vec<Result<Vec<Woken>, CommitError>>), StoreError> {
+    ) -> Result<(Known, Vec<Result<Came, CommitError>>), StoreError> {
         let outcome = self.each(requests).await.map_err(sql::store_error);
         if outcome.is_err() {
             self.undo().await;
@@ -286,7 +294,7 @@ impl Writer {
     async fn each(
         &mut self,
         requests: &[Request],
-    ) -> Result<(Known, Vec<Result<Vec<Woken>, CommitError>>), sqlx::Error> {
+    ) -> Result<(Known, Vec<Result<Came, CommitError>>), sqlx::Error> {
         sql::run(&mut self.conn, "BEGIN IMMEDIATE", &[]).await?;
         let mut batch = self.batch(true);
         let mut results = Vec::with_capacity(requests.len());
@@ -306,8 +314,8 @@ impl Writer {
                 batch.epochs.clear();
             }
             sql::run(batch.conn, "RELEASE one", &[]).await?;
-            let woken = std::mem::take(&mut batch.woken);
-            results.push(refused.map_or(Ok(woken), Err));
+            let came = std::mem::take(&mut batch.came);
+            results.push(refused.map_or(Ok(came), Err));
         }
         let known = batch.known;
         self.end(&known).await?;

@@ -14,6 +14,7 @@ mod durability;
 mod fixtures;
 mod halts;
 mod journal;
+mod ledger;
 mod notifications;
 mod others;
 mod queries;
@@ -48,6 +49,10 @@ contract! {
     tasks::sweeping_removes_what_is_past_its_time,
     tasks::a_short_lived_task_takes_all_invocations_with_it,
     durability::others_on_the_machine_cannot_read_it,
+    ledger::whoever_comes_at_once_no_ceiling_is_exceeded,
+    ledger::a_threshold_is_told_once_per_period_and_limit,
+    ledger::events_of_the_writer_are_numbered_among_the_others,
+    ledger::what_is_taken_over_in_the_middle_of_a_model_call_is_booked,
     journal::calls_without_a_task_are_kept_for_a_day,
     journal::journals_of_finished_tasks_go_by_age,
     journal::a_journal_reads_back_in_order,
