@@ -3,7 +3,7 @@
 
 use crate::capability::invoke::Reasons;
 use crate::catalogue::Active;
-use crate::decision::{Action, Asking, Cleared, Pledge};
+use crate::decision::{Action, Asking, Cleared, Pledge, suspended};
 use crate::execution::{ExecutionEnd, Ran};
 use crate::invocation::{Call, failure, told};
 use crate::kernel::Kernel;
@@ -183,7 +183,6 @@ impl Kernel {
             stop,
             plugin,
             epoch,
-            carried: MicroUsd::ZERO,
         };
         Arc::new(Tree::new(self.store().clone(), start, first))
     }
@@ -262,11 +261,11 @@ impl Kernel {
                     let touched =
                         report.is_ok() || self.had_effects(&ready.tree, &ready.root).await?;
                     writes = pledge.end(report, touched, &ready.tree.tenant, Timestamp::now());
-                    if pledge.is_exceeded(report, touched) {
-                        self.suspend(&pledge);
-                    }
                 }
-                Ok(Called::Ended(Box::new(ended.commit(writes).await?)))
+                let suspended = suspended(&writes);
+                let ended = ended.commit(writes).await?;
+                self.follow_suspensions(suspended).await;
+                Ok(Called::Ended(Box::new(ended)))
             }
         }
     }

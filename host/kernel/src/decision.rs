@@ -5,15 +5,18 @@ mod action;
 mod case;
 mod ending;
 mod facts;
+mod overdraft;
 mod row;
 mod suspend;
 
 pub use action::Action;
 pub use ending::Pledge;
+pub use overdraft::{Lifted, ModelCall, Overdraft, ended};
+pub(crate) use suspend::suspended;
 
 use case::Case;
 
-use crate::capability::{denied, unavailable};
+use crate::capability::{At, denied, unavailable};
 use crate::catalogue::Active;
 use crate::kernel::Kernel;
 use crate::tree::{Halted, Tree};
@@ -101,6 +104,18 @@ fn refused(reason: String) -> Judged {
 }
 
 impl Asking {
+    /// The guest that makes the call `at`.
+    pub fn of(at: &At) -> Self {
+        Self {
+            tree: at.scope.tree.clone(),
+            plugin: Some(at.scope.plugin.clone()),
+            chain: at.scope.lineage.chain(),
+            invocation: at.scope.id.clone(),
+            sequence: at.sequence,
+            index: at.index,
+        }
+    }
+
     /// Judges `action`, and commits `intent` if it is cleared: with the approval consumed, the
     /// money reserved, and nothing changed since it was judged.
     ///
@@ -137,7 +152,8 @@ impl Asking {
                     let ceiling = *ceiling;
                     over = Some(Over { ceiling, spent });
                 }
-                Err(CommitError::DecisionState { .. } | CommitError::GrantChanged(_)) => {}
+                Err(CommitError::DecisionState { .. }) => {}
+                Err(CommitError::GrantChanged(plugin)) => kernel.follow(&plugin).await,
                 Err(other) => return Err(other.into()),
             }
             if let Some(active) = kernel.catalogue().installed(action.active.name())
@@ -189,6 +205,7 @@ impl Asking {
             },
             facts,
             lifts: None,
+            lifted: Vec::new(),
             at,
         };
         let mut writes = Vec::new();
@@ -197,10 +214,21 @@ impl Asking {
                 Again::Same(judged) => return Ok(judged),
                 Again::Anew(withdrawn) => writes.extend(withdrawn),
             }
+            if before.status == DecisionStatus::Approved {
+                // Otherwise two budgets without room would be asked for in turns, for ever.
+                case.lifted = before.request.lifts;
+            }
         }
         if let Some(Over { ceiling, spent }) = over
             && !is_autonomy(&ceiling)
         {
+            writes.push(Write::Exhausted {
+                ceiling: Box::new(ceiling.clone()),
+                spent,
+                tenant: self.tree.tenant.clone(),
+                task: self.tree.task.clone(),
+                at,
+            });
             case.verdict = case.verdict.over(&ceiling, spent);
             case.lifts = Some(ceiling);
         }

@@ -215,10 +215,6 @@ impl Kernel {
             stop: run.stop.clone(),
             plugin: run.plugin.name().clone(),
             epoch,
-            carried: match task.continuation {
-                Some(_) => task.cost_micro_usd,
-                None => MicroUsd::ZERO,
-            },
         };
         Arc::new(Tree::new(self.store().clone(), start, first))
     }

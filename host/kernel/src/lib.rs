@@ -26,6 +26,7 @@ mod invocation;
 mod journal;
 mod kernel;
 mod loaded;
+mod money;
 mod records;
 pub mod replay;
 mod seam;

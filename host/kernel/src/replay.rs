@@ -23,9 +23,7 @@ use mandate_plugin::Package;
 use mandate_policy::Grant;
 use mandate_runtime::Stop;
 use mandate_store::{Installation, InstallationStatus};
-use mandate_types::{
-    Digest, Effects, GuestKind, InvocationId, LimitName, Limits, MicroUsd, PluginName,
-};
+use mandate_types::{Digest, Effects, GuestKind, InvocationId, LimitName, Limits, PluginName};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -148,7 +146,6 @@ impl Kernel {
                 stop,
                 plugin: invocation.plugin.clone(),
                 epoch: recording.execution.lease_epoch,
-                carried: MicroUsd::ZERO,
             },
         ));
         let scope = Scope {

@@ -3,10 +3,12 @@
 
 mod clearance;
 mod outside;
+mod spending;
 
 pub use outside::question_event;
 
 use crate::capability::{At, Capability, Fail, Intent, Performed, Scope, denied};
+use crate::decision::suspended;
 use crate::guest::{Guest, Told};
 use crate::tree::Halted;
 use mandate_policy::Refusal;
@@ -85,6 +87,7 @@ impl Guest {
             index,
             since: Timestamp::now(),
             pledge: None,
+            reserved: None,
         };
         let mut intended = false;
         if let Some(recorded) = self.journal.recorded(sequence, index) {
@@ -167,21 +170,12 @@ impl Guest {
             Ok(Some(action)) => {
                 return self.clear(call, at, action, Box::new(step), intended).await;
             }
-            Err(error) => {
-                let step = (!intended).then(|| Box::new(step));
-                let told = self
-                    .record::<C>(
-                        sequence,
-                        index,
-                        step,
-                        Err(error),
-                        false,
-                        Vec::new(),
-                        MicroUsd::ZERO,
-                    )
-                    .await?;
-                return Ok(Begun::Answered(told));
-            }
+            Err(error) => return self.answered::<C>(at, step, intended, error).await,
+        }
+        match call.spending(&self.scope) {
+            Ok(None) => {}
+            Ok(Some(spending)) => return self.afford(call, at, spending, step, intended).await,
+            Err(error) => return self.answered::<C>(at, step, intended, error).await,
         }
         if intended && call.effects() > Effects::Internal {
             return self.unknown(call, at).await;
@@ -208,6 +202,22 @@ impl Guest {
             at,
             step: None,
         })
+    }
+
+    /// A call that has its answer before it is made.
+    async fn answered<C: Capability>(
+        &mut self,
+        at: At,
+        step: Step,
+        intended: bool,
+        error: Error,
+    ) -> Told<Begun<C>> {
+        let step = (!intended).then(|| Box::new(step));
+        let (answer, cost) = (Err(error), MicroUsd::ZERO);
+        let told = self
+            .record::<C>(at.sequence, at.index, step, answer, false, Vec::new(), cost)
+            .await?;
+        Ok(Begun::Answered(told))
     }
 
     /// The second half: everything from the call's end to what the guest is told.
@@ -344,13 +354,23 @@ impl Guest {
             kept.map_err(|halted| self.halt(halted))?;
             return Ok(answer);
         }
+        let is_paid = writes.iter().any(|w| matches!(w, Write::Settle { .. }));
+        let suspended = suspended(&writes);
         let mut together = writes;
         together.push(write(encoded, refused));
         crash::point("answer.before_commit");
-        let committed = tree.commit(together).await;
+        let committed = if is_paid {
+            // Also while it is halted: it was had.
+            tree.settle(together).await
+        } else {
+            tree.commit(together).await
+        };
         crash::point("answer.after_commit");
         match committed {
-            Ok(_) => Ok(answer),
+            Ok(_) => {
+                self.scope.kernel.follow_suspensions(suspended).await;
+                Ok(answer)
+            }
             Err(
                 error
                 @ (CommitError::Store(_) | CommitError::LeaseLost(_) | CommitError::Halted(_)),

@@ -12,8 +12,8 @@ use mandate_store::{
     CommitError, Committed, Invocation, Lease, SharedStore, StepAnswer, StoreError, Wait, Write,
 };
 use mandate_types::{
-    ExecutionId, Halt, InvocationId, MicroUsd, PluginName, PrincipalName, Subject, TaskId,
-    TenantId, WaitReason,
+    ExecutionId, Halt, InvocationId, PluginName, PrincipalName, Subject, TaskId, TenantId,
+    WaitReason,
 };
 use serde_json::Value;
 use std::collections::HashMap;
@@ -102,8 +102,6 @@ pub struct Tree {
     halt: OnceLock<Halt>,
     waits: std::sync::Mutex<Vec<(Wait, WaitReason)>>,
     asked: AtomicBool,
-    /// What the task's executions before this one cost, which it continues.
-    carried: i64,
     continuation: OnceLock<Value>,
     store: SharedStore,
 }
@@ -132,8 +130,6 @@ pub struct TreeStart {
     pub plugin: PluginName,
     /// Of its lease: who writes with an older one is refused.
     pub epoch: u64,
-    /// What the task's executions before this one cost, if it continues them.
-    pub carried: MicroUsd,
 }
 
 impl Tree {
@@ -165,7 +161,6 @@ impl Tree {
             halt: OnceLock::new(),
             waits: std::sync::Mutex::default(),
             asked: AtomicBool::new(start.resumed),
-            carried: start.carried.0,
             continuation: OnceLock::new(),
             store,
         }
@@ -182,6 +177,11 @@ impl Tree {
             })),
             ..tree
         }
+    }
+
+    /// How often the execution was taken over: what is made anew after that has another name.
+    pub fn epoch(&self) -> u64 {
+        self.lease.epoch
     }
 
     /// Remembers that somebody or something was asked for an effect, an answer or money.
@@ -229,12 +229,6 @@ impl Tree {
     /// What model calls of this execution cost, in micro-dollars.
     pub fn cost(&self) -> i64 {
         self.cost.load(Ordering::Relaxed)
-    }
-
-    /// What its model calls cost, and those of the executions that it continues: what counts
-    /// against a grant.
-    pub fn spent(&self) -> i64 {
-        self.carried.saturating_add(self.cost())
     }
 
     /// The task goes on in another execution that begins with `input`.
@@ -388,7 +382,9 @@ fn broke_off(lost: &tokio::task::JoinError) -> StoreError {
 #[cfg(test)]
 mod samples {
     use super::*;
-    use mandate_types::{Digest, GuestKind, InvocationStatus, Limits, PluginName, Timestamp};
+    use mandate_types::{
+        Digest, GuestKind, InvocationStatus, Limits, MicroUsd, PluginName, Timestamp,
+    };
 
     pub fn invocation() -> Invocation {
         Invocation {

@@ -1,7 +1,7 @@
 //! The ordered providers: the first that answers, answers.
 
 use crate::providers::Simulated;
-use crate::{Embeddings, LlmError, ModelClass, Provider, Request, Response};
+use crate::{Embeddings, LlmError, ModelClass, Price, Provider, Request, Response};
 use mandate_types::MicroUsd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,9 @@ impl Chain {
         Self { providers }
     }
 
-    /// Only the simulated provider.
-    pub fn simulated() -> Self {
-        Self::new(vec![Arc::new(Simulated)])
+    /// Only the simulated provider, as though it had these prices.
+    pub fn simulated(price: Price) -> Self {
+        Self::new(vec![Arc::new(Simulated::priced(price))])
     }
 
     /// The most that this request could cost: every provider may be asked, and a failed attempt
@@ -85,6 +85,7 @@ impl Chain {
 struct Refusals {
     reasons: Vec<String>,
     retry_after: Option<Duration>,
+    sent: bool,
 }
 
 impl Refusals {
@@ -93,12 +94,14 @@ impl Refusals {
         let LlmError::Unavailable {
             reason,
             retry_after,
+            sent,
         } = error
         else {
             return Err(error);
         };
         tracing::warn!(provider, reason, "a model provider does not answer");
         self.reasons.push(format!("{provider}: {reason}"));
+        self.sent |= sent;
         self.retry_after = match (self.retry_after, retry_after) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -115,6 +118,7 @@ impl Refusals {
         LlmError::Unavailable {
             reason,
             retry_after: self.retry_after,
+            sent: self.sent,
         }
     }
 }
@@ -169,6 +173,7 @@ mod tests {
         LlmError::Unavailable {
             reason: "busy".into(),
             retry_after: seconds.map(Duration::from_secs),
+            sent: seconds == Some(3),
         }
     }
 
@@ -188,7 +193,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_that_answers_answers() {
         let down = Down::new(outage(None), Some(MicroUsd(5)));
-        let chain = Chain::new(vec![down.clone(), Arc::new(Simulated)]);
+        let chain = Chain::new(vec![down.clone(), Arc::new(Simulated::default())]);
         assert_eq!(
             chain.complete(&request()).await.unwrap().provider,
             "simulated"
@@ -209,7 +214,9 @@ mod tests {
             error,
             LlmError::Unavailable {
                 reason,
-                retry_after: Some(Duration::from_secs(3))
+                retry_after: Some(Duration::from_secs(3)),
+                // One of the two may have begun.
+                sent: true,
             }
         );
         let none = chain.embed(&["a".into()]).await.unwrap_err().to_string();
@@ -220,7 +227,7 @@ mod tests {
     #[tokio::test]
     async fn a_wrong_request_goes_no_further() {
         let first = Down::new(LlmError::Invalid("no".into()), None);
-        let chain = Chain::new(vec![first.clone(), Arc::new(Simulated)]);
+        let chain = Chain::new(vec![first.clone(), Arc::new(Simulated::default())]);
         assert_eq!(
             chain.complete(&request()).await,
             Err(LlmError::Invalid("no".into()))
@@ -241,7 +248,7 @@ mod tests {
     #[test]
     fn the_worst_case_counts_every_attempt() {
         let five = || Down::new(outage(None), Some(MicroUsd(5)));
-        let chain = Chain::new(vec![five(), Arc::new(Simulated), five()]);
+        let chain = Chain::new(vec![five(), Arc::new(Simulated::default()), five()]);
         assert_eq!(chain.worst_case(&request()), Some(MicroUsd(10)));
         let unknown = Chain::new(vec![five(), Down::new(outage(None), None)]);
         assert_eq!(unknown.worst_case(&request()), None);

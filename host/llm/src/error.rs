@@ -16,5 +16,7 @@ pub enum LlmError {
         reason: String,
         /// When another try may succeed; none when no provider said.
         retry_after: Option<Duration>,
+        /// Whether a model may have begun to work on it, which may then be billed.
+        sent: bool,
     },
 }

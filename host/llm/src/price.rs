@@ -6,7 +6,7 @@ use mandate_types::MicroUsd;
 const MILLION: i128 = 1_000_000;
 
 /// A model's prices, in micro-dollars per million tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Price {
     /// Of input that was not cached.
     pub input: i64,

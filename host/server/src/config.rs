@@ -6,7 +6,10 @@ use crate::task;
 use crate::telemetry::TelemetryConfig;
 use anyhow::Context;
 use mandate_kernel::TrustPolicy;
+use mandate_llm::Price;
 use mandate_plugin::TrustedKeys;
+use mandate_types::MicroUsd;
+use mandate_types::money::dollars;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,6 +31,8 @@ pub struct Config {
     pub journal: JournalConfig,
     /// `[guests]`
     pub guests: GuestConfig,
+    /// `[models]`
+    pub models: ModelConfig,
     /// `[telemetry]`
     pub telemetry: TelemetryConfig,
     /// `[http]`
@@ -229,6 +234,38 @@ impl Default for GuestConfig {
             max_instances: runtime.max_instances,
             compile_seconds: runtime.compile_limits.time.as_secs(),
             compile_memory_bytes: runtime.compile_limits.memory_bytes,
+        }
+    }
+}
+
+/// `[models]`: who answers model calls.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// `[models.simulated]`
+    pub simulated: SimulatedConfig,
+}
+
+/// `[models.simulated]`: what the simulated model is counted as, so that budgets can be tried out.
+/// It is free, and its answers say that they are simulated.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SimulatedConfig {
+    /// Dollars for a million tokens of input.
+    #[serde(with = "dollars")]
+    pub input: MicroUsd,
+    /// Dollars for a million tokens of output.
+    #[serde(with = "dollars")]
+    pub output: MicroUsd,
+}
+
+impl SimulatedConfig {
+    /// As the provider chain takes it.
+    pub const fn price(self) -> Price {
+        Price {
+            input: self.input.0,
+            cached: self.input.0,
+            output: self.output.0,
         }
     }
 }

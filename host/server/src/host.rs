@@ -69,7 +69,7 @@ impl Host {
         let settings = mandate_kernel::Settings {
             store,
             runtime,
-            models: Chain::simulated(),
+            models: Chain::simulated(config.models.simulated.price()),
             telemetry: Arc::new(StoredTelemetry(series.clone())),
             egress: egress(config, own)?,
             effect_keys: EffectKeys::new(&key),

@@ -227,9 +227,6 @@ impl Target {
         let scope = &at.scope;
         let touched = report.is_ok() || scope.kernel.had_effects(&scope.tree, &child).await?;
         let writes = pledge.end(&report, touched, &at.scope.tree.tenant, Timestamp::now());
-        if pledge.is_exceeded(&report, touched) {
-            at.scope.kernel.suspend(&pledge);
-        }
         answered(report, writes)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{At, Capability, Fail, Intent, JsonText, Performed, Scope, unavailable};
 use crate::guest::{Guest, Told};
-use crate::tree::Halted;
+use crate::money::Spending;
 use mandate_llm as llm;
 use mandate_policy::{ModelClass, Refusal};
 use mandate_runtime::bindings::llm::llm as wit;
@@ -13,36 +13,56 @@ use serde_json::Value;
 
 const INTERFACE: &str = "mandate:llm/llm";
 
-/// Nobody may be asked whose worst case is unknown, or more than what the task may still cost.
-fn affordable(scope: &Scope, class: ModelClass, worst: Option<MicroUsd>) -> Result<(), Fail> {
-    let Some(worst) = worst else {
-        return Err(unavailable("the price of the model is not known").into());
-    };
-    let granted = scope
-        .plugin
-        .grant()
-        .capabilities
-        .llm(class)
-        .map_err(super::denied)?;
-    let most = granted.max_cost_per_task;
-    if scope.tree.spent().saturating_add(worst.0) > most.0 {
-        return Err(Error::BudgetExhausted(None).into());
-    }
-    Ok(())
+/// What a call may cost at most, and how much the grant lets models cost. Nobody is asked whose
+/// worst case is unknown.
+fn spending(
+    scope: &Scope,
+    class: ModelClass,
+    worst: Option<MicroUsd>,
+) -> Result<Option<Spending>, Error> {
+    let worst = worst.ok_or_else(|| unavailable("the price of the model is not known"))?;
+    let granted = scope.plugin.grant().capabilities.llm(class);
+    let granted = granted.map_err(super::denied)?;
+    Ok((worst > MicroUsd::ZERO).then_some(Spending {
+        worst,
+        most_per_task: granted.max_cost_per_task,
+    }))
 }
 
-impl From<llm::LlmError> for Fail {
-    fn from(error: llm::LlmError) -> Self {
-        Self::Answer(match error {
-            llm::LlmError::Invalid(reason) => Error::Invalid(reason),
-            llm::LlmError::Unavailable {
-                reason,
-                retry_after,
-            } => Error::Unavailable(Outage {
-                reason,
-                retry_after_ms: retry_after.map(|d| d.as_millis().try_into().unwrap_or(u64::MAX)),
-            }),
-        })
+/// What a call came to, with the end of its reservation.
+fn paid<T>(at: &At, answer: T, cost: MicroUsd) -> Performed<T> {
+    Performed {
+        answer,
+        writes: at
+            .reserved
+            .as_ref()
+            .map(|it| it.settle(cost))
+            .unwrap_or_default(),
+        cost,
+    }
+}
+
+/// An error, with the end of the call's reservation.
+fn unpaid(at: &At, error: llm::LlmError) -> Fail {
+    let sent = matches!(error, llm::LlmError::Unavailable { sent: true, .. });
+    match (&at.reserved, told(error)) {
+        (Some(reserved), error) if sent => Fail::Ended(error, reserved.lose()),
+        (Some(reserved), error) => Fail::Ended(error, reserved.release()),
+        (None, error) => Fail::Answer(error),
+    }
+}
+
+fn told(error: llm::LlmError) -> Error {
+    match error {
+        llm::LlmError::Invalid(reason) => Error::Invalid(reason),
+        llm::LlmError::Unavailable {
+            reason,
+            retry_after,
+            ..
+        } => Error::Unavailable(Outage {
+            reason,
+            retry_after_ms: retry_after.map(|d| d.as_millis().try_into().unwrap_or(u64::MAX)),
+        }),
     }
 }
 
@@ -88,23 +108,26 @@ impl Capability for Complete {
         scope.plugin.grant().capabilities.llm(self.class).map(drop)
     }
 
-    async fn perform(self, at: At) -> Result<Performed<llm::Response>, Fail> {
-        let request = self.read?;
-        let models = at.scope.kernel.models();
-        let worst = models.worst_case(&request);
-        affordable(&at.scope, self.class, worst)?;
-        if worst != Some(MicroUsd::ZERO) {
-            // What may cost money is on disk as intended before anybody is asked.
-            let intended = at.scope.tree.commit(Vec::new()).await;
-            intended.map_err(Halted::from)?;
+    fn spending(&self, scope: &Scope) -> Result<Option<Spending>, Error> {
+        match &self.read {
+            Ok(request) if request.check().is_ok() => {
+                let worst = scope.kernel.models().worst_case(request);
+                spending(scope, self.class, worst)
+            }
+            // Nobody will be asked that.
+            _ => Ok(None),
         }
-        let answer = models.complete(&request).await?;
-        let cost = answer.cost;
-        Ok(Performed {
-            answer,
-            writes: Vec::new(),
-            cost,
-        })
+    }
+
+    async fn perform(self, at: At) -> Result<Performed<llm::Response>, Fail> {
+        let request = self.read.as_ref().map_err(Error::clone)?;
+        match at.scope.kernel.models().complete(request).await {
+            Ok(answer) => {
+                let cost = answer.cost;
+                Ok(paid(&at, answer, cost))
+            }
+            Err(error) => Err(unpaid(&at, error)),
+        }
     }
 }
 
@@ -128,15 +151,19 @@ impl Capability for Embed {
             .map(drop)
     }
 
-    async fn perform(self, at: At) -> Result<Performed<wit::Embeddings>, Fail> {
-        let models = at.scope.kernel.models();
-        let worst = models.worst_case_embed(&self.texts);
-        affordable(&at.scope, ModelClass::Embed, worst)?;
-        if worst != Some(MicroUsd::ZERO) {
-            let intended = at.scope.tree.commit(Vec::new()).await;
-            intended.map_err(Halted::from)?;
+    fn spending(&self, scope: &Scope) -> Result<Option<Spending>, Error> {
+        if self.texts.is_empty() {
+            return Ok(None);
         }
-        let embeddings = models.embed(&self.texts).await?;
+        let worst = scope.kernel.models().worst_case_embed(&self.texts);
+        spending(scope, ModelClass::Embed, worst)
+    }
+
+    async fn perform(self, at: At) -> Result<Performed<wit::Embeddings>, Fail> {
+        let embeddings = match at.scope.kernel.models().embed(&self.texts).await {
+            Ok(embeddings) => embeddings,
+            Err(error) => return Err(unpaid(&at, error)),
+        };
         let cost = embeddings.cost;
         let answer = wit::Embeddings {
             vectors: embeddings.vectors,
@@ -146,11 +173,7 @@ impl Capability for Embed {
             model: embeddings.model,
             simulated: embeddings.simulated,
         };
-        Ok(Performed {
-            answer,
-            writes: Vec::new(),
-            cost,
-        })
+        Ok(paid(&at, answer, cost))
     }
 }
 

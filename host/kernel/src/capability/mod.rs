@@ -16,6 +16,7 @@ use crate::catalogue::Active;
 use crate::decision::{Action, Pledge};
 use crate::kernel::Kernel;
 use crate::loaded::Loaded;
+use crate::money::{Reserved, Spending};
 use crate::tree::{Halted, Lineage, Tree};
 use mandate_policy::Refusal;
 use mandate_runtime::End;
@@ -65,6 +66,8 @@ pub struct At {
     pub since: Timestamp,
     /// What was reserved for the effect that it may have.
     pub pledge: Option<Arc<Pledge>>,
+    /// What was reserved for a model that it asks.
+    pub reserved: Option<Reserved>,
 }
 
 /// When the intent of a call is written.
@@ -178,6 +181,14 @@ pub trait Capability: Serialize + Send + Sync + Sized + 'static {
     /// # Errors
     /// What the guest is told when it would fail before it is judged.
     fn action(&self, _at: &At) -> Result<Option<Action>, Error> {
+        Ok(None)
+    }
+
+    /// What this call may cost by asking a model; nothing if that is free.
+    ///
+    /// # Errors
+    /// What the guest is told when nobody knows what it may cost.
+    fn spending(&self, _scope: &Scope) -> Result<Option<Spending>, Error> {
         Ok(None)
     }
 

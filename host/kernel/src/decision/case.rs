@@ -18,6 +18,8 @@ pub(super) struct Case<'a> {
     pub verdict: Verdict,
     /// The ceiling that has no room for it, if that is what a human is asked for.
     pub lifts: Option<Ceiling>,
+    /// The names of those that a human lifted for this before.
+    pub lifted: Vec<String>,
     /// When it was judged.
     pub at: Timestamp,
 }

@@ -69,11 +69,6 @@ impl Pledge {
         }
     }
 
-    /// Whether it cost more than was reserved for it.
-    pub fn is_exceeded(&self, report: &ReportResult, touched: bool) -> bool {
-        self.cost(report, touched) > self.reserved
-    }
-
     /// Ends the decision and books the cost, together with the answer of the step.
     pub fn end(
         &self,
@@ -120,6 +115,12 @@ impl Pledge {
                     "actual_micro_usd": cost,
                 }),
             })));
+            writes.push(Write::SuspendTool {
+                plugin: self.plugin.clone(),
+                tool: self.tool.clone(),
+                decision: self.decision.clone(),
+                at: now,
+            });
         }
         writes
     }

@@ -30,6 +30,7 @@ pub(super) fn decision(case: &Case<'_>, id: DecisionId) -> Decision {
         facts,
         verdict,
         lifts,
+        lifted,
         at,
     } = case;
     let status = case.status();
@@ -83,7 +84,10 @@ pub(super) fn decision(case: &Case<'_>, id: DecisionId) -> Decision {
             rule: verdict.rule.clone(),
             reason: verdict.reason.clone(),
             facts: known,
-            lifts: lifts.iter().map(|ceiling| ceiling.name.clone()).collect(),
+            lifts: match lifts {
+                Some(ceiling) => [lifted.as_slice(), std::slice::from_ref(&ceiling.name)].concat(),
+                None => Vec::new(),
+            },
         },
         requested_at: *at,
         expires_at,

@@ -1,50 +1,65 @@
-//! A tool that cost more than it said is not called again before an operator accepts it anew.
+//! A tool that cost more than it said is not called again before an operator accepts it anew: the
+//! writer took it out of the grant when it booked the cost, and what is active follows.
 
-use super::Pledge;
-use crate::kernel::Kernel;
-use mandate_store::{NewAct, Write};
-use mandate_types::{Act, Actor, PrincipalName, Timestamp};
-use serde_json::json;
+use crate::catalogue::{Active, Catalogue};
+use crate::kernel::{Kernel, PluginLoadError};
+use mandate_store::Write;
+use mandate_types::PluginName;
 use std::sync::Arc;
 
+/// The plugins of which `writes` suspend a tool.
+pub(crate) fn suspended(writes: &[Write]) -> Vec<PluginName> {
+    let of = |write: &Write| match write {
+        Write::SuspendTool { plugin, .. } => Some(plugin.clone()),
+        _ => None,
+    };
+    writes.iter().filter_map(of).collect()
+}
+
 impl Kernel {
-    /// Takes the terms of the tool out of its plugin's grant. On a task of its own: what the call
-    /// came to is on record already, and does not wait for this.
-    pub(crate) fn suspend(self: &Arc<Self>, pledge: &Pledge) {
-        let (kernel, plugin, tool) = (self.clone(), pledge.plugin.clone(), pledge.tool.clone());
-        let decision = pledge.decision.clone();
-        self.host().spawn(async move {
-            let Some(active) = kernel.catalogue().installed(&plugin).cloned() else {
-                return;
-            };
-            let mut grant = active.grant().clone();
-            if grant.tools.remove(&tool).is_none() {
-                return;
+    /// Follows what the writer suspended.
+    pub(crate) async fn follow_suspensions(self: &Arc<Self>, plugins: Vec<PluginName>) {
+        for plugin in plugins {
+            tracing::error!(%plugin, "a tool cost more than was reserved: it is suspended until its terms are accepted again");
+            let kernel = self.clone();
+            // Also when whoever called it is gone meanwhile.
+            let followed = self
+                .host()
+                .spawn(async move { kernel.follow(&plugin).await });
+            if let Err(lost) = followed.await {
+                tracing::error!(%lost, "what is active follows a suspension at the next call");
             }
-            let by = PrincipalName::host();
-            let changed = kernel
-                .change_installation(&plugin, Some(grant), None, None, by)
-                .await;
-            if let Err(error) = changed {
-                tracing::error!(%plugin, %tool, %error, "a tool cost more than was reserved, and cannot be suspended");
-                return;
-            }
-            tracing::error!(%plugin, %tool, %decision, "a tool cost more than was reserved: it is suspended until its terms are accepted again");
-            let act = NewAct {
-                at: Timestamp::now(),
-                actor: Actor::host(),
-                act: Act::TOOL_SUSPENDED,
-                subject: format!("plugin/{plugin}"),
-                tenant: None,
-                data: json!({ "tool": tool, "decision": decision }),
-            };
-            let written = kernel
-                .store()
-                .commit(None, vec![Write::Audit(Box::new(act))])
-                .await;
-            if let Err(error) = written {
-                tracing::error!(%plugin, %error, "that a tool was suspended is not in the audit");
-            }
+        }
+    }
+
+    /// Makes active what is installed under this name: the writer may have changed its grant by
+    /// itself. Until that is done it refuses effects that were judged by the grant before.
+    pub(super) async fn follow(&self, plugin: &PluginName) {
+        if let Err(error) = self.reload(plugin).await {
+            tracing::error!(%plugin, %error, "the grant that counts cannot be read: nothing has effects by its tools");
+        }
+    }
+
+    async fn reload(&self, plugin: &PluginName) -> Result<(), PluginLoadError> {
+        let _changing = self.changing.lock().await;
+        let all = self.store().installations().await?;
+        let Some(installation) = all.into_iter().find(|known| known.name == *plugin) else {
+            return Ok(());
+        };
+        let is_known =
+            |active: &Arc<Active>| active.grant().generation == installation.grant.generation;
+        if self.catalogue().installed(plugin).is_some_and(is_known) {
+            return Ok(());
+        }
+        let loaded = self.load(&installation.digest).await?;
+        let active = Arc::new(Active {
+            installation,
+            loaded,
         });
+        let mut plugins = self.catalogue().plugin_map();
+        plugins.insert(plugin.clone(), active);
+        let collections = self.store().collections().await?;
+        self.replace(Catalogue::new(plugins, collections));
+        Ok(())
     }
 }

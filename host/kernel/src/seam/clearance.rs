@@ -21,14 +21,7 @@ impl Guest {
         step: Box<Step>,
         intended: bool,
     ) -> Told<Begun<C>> {
-        let asking = Asking {
-            tree: at.scope.tree.clone(),
-            plugin: Some(at.scope.plugin.clone()),
-            chain: at.scope.lineage.chain(),
-            invocation: at.scope.id.clone(),
-            sequence: at.sequence,
-            index: at.index,
-        };
+        let asking = Asking::of(&at);
         if intended {
             let pledge = self.pledged(&asking, &action).await?;
             at.pledge = Some(Arc::new(pledge));

@@ -6,6 +6,7 @@ mod activity;
 mod agents;
 mod audit;
 mod auth;
+mod budgets;
 mod decision_page;
 mod decisions;
 mod doc;
@@ -140,6 +141,7 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(questions::get))
         .routes(routes!(questions::answer))
         .routes(routes!(ledger::list))
+        .routes(routes!(budgets::list))
         .routes(routes!(events::list))
         .routes(routes!(webhooks::take))
         .routes(routes!(webhooks::get))

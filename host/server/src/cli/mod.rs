@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Only here do errors become mere text.
 
 mod audit;
+mod budget;
 mod client;
 mod decision;
 mod decision_answer;
@@ -72,6 +73,9 @@ enum Command {
     /// Look at what agents may not decide alone, and answer it
     #[command(subcommand)]
     Decision(decision::Command),
+    /// Look at how much of the policy's budgets is spent
+    #[command(subcommand)]
+    Budget(budget::Command),
     /// Look at what agents ask people, and answer it
     #[command(subcommand)]
     Question(question::Command),
@@ -147,6 +151,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Audit(command) => audit::run(command).await,
             Command::Task(command) => task::run(command).await,
             Command::Decision(command) => decision::run(command).await,
+            Command::Budget(command) => budget::run(command).await,
             Command::Question(command) => question::run(command).await,
             Command::Execution(command) => execution::run(command).await,
             Command::Replay(args) => replay::run(args).await,

@@ -42,6 +42,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let after = Timestamp::now().minus(Duration::from_secs(args.days * 86_400));
     let mut cursor: Option<String> = None;
     let (mut seen, mut otherwise, mut unreadable) = (0_u64, 0_u64, 0_u64);
+    let mut about_money = 0_u64;
     loop {
         let mut query = vec![
             ("requested_after", after.to_string()),
@@ -59,6 +60,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         {
             let decided = Decided::deserialize(item).context("a decision has another form")?;
             seen += 1;
+            if decided.rule.starts_with("budget:") {
+                // What was spent then decided it, and no policy alone.
+                about_money += 1;
+                continue;
+            }
             let Ok(facts) = Facts::deserialize(&decided.facts) else {
                 unreadable += 1;
                 continue;
@@ -90,6 +96,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         "{otherwise} of {seen} decisions of the last {} days would have gone otherwise",
         args.days
     );
+    if about_money > 0 {
+        println!(
+            "{about_money} of them asked for more than a budget had, which is not judged anew"
+        );
+    }
     if unreadable > 0 {
         println!("{unreadable} of them were judged on facts that cannot be read any more");
     }

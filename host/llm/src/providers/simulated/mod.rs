@@ -27,9 +27,19 @@ const BYTES_PER_TOKEN: usize = 4;
 /// Bytes of a request that take more than a moment to read.
 const LONG: u64 = 16 << 10;
 
-/// The provider of last resort, and of tests: free, always there, labelled in every answer.
+/// The provider of last resort, and of tests: always there, labelled in every answer, and free
+/// unless somebody wants to see what budgets do.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Simulated;
+pub struct Simulated {
+    price: Price,
+}
+
+impl Simulated {
+    /// Counts as though it had these prices.
+    pub const fn priced(price: Price) -> Self {
+        Self { price }
+    }
+}
 
 #[async_trait::async_trait]
 impl Provider for Simulated {
@@ -42,11 +52,11 @@ impl Provider for Simulated {
     }
 
     fn worst_case(&self, request: &Request) -> Option<MicroUsd> {
-        Some(Price::FREE.worst_case(request))
+        Some(self.price.worst_case(request))
     }
 
     fn worst_case_embed(&self, texts: &[String]) -> Option<MicroUsd> {
-        Some(Price::FREE.worst_case_embed(texts))
+        Some(self.price.worst_case_embed(texts))
     }
 
     async fn complete(&self, request: &Request) -> Result<Response, LlmError> {
@@ -57,6 +67,7 @@ impl Provider for Simulated {
             turn.map_err(|lost| LlmError::Unavailable {
                 reason: format!("the simulated model broke off: {lost}"),
                 retry_after: None,
+                sent: false,
             })??
         } else {
             turn::take(request)?
@@ -72,7 +83,7 @@ impl Provider for Simulated {
             message,
             finish,
             usage,
-            cost: Price::FREE.cost(&usage),
+            cost: self.price.cost(&usage),
             provider: ID.to_owned(),
             model: MODEL.to_owned(),
             simulated: true,
@@ -88,7 +99,7 @@ impl Provider for Simulated {
         Ok(Embeddings {
             vectors: texts.iter().map(|text| embed::vector(text)).collect(),
             usage,
-            cost: Price::FREE.cost(&usage),
+            cost: self.price.cost(&usage),
             provider: ID.to_owned(),
             model: MODEL.to_owned(),
             simulated: true,

@@ -1,7 +1,8 @@
 //! The simulated provider as agents meet it: through the chain, with tools nobody has heard of.
 
 use crate::{
-    Chain, Finish, LlmError, Message, ModelClass, Request, Response, Role, ToolChoice, ToolSpec,
+    Chain, Finish, LlmError, Message, ModelClass, Price, Request, Response, Role, ToolChoice,
+    ToolSpec,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ fn complete(request: &Request) -> Result<Response, LlmError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    runtime.block_on(Chain::simulated().complete(request))
+    runtime.block_on(Chain::simulated(Price::FREE).complete(request))
 }
 
 fn answered(request: &Request) -> Response {
