@@ -58,8 +58,8 @@ pub fn task_etag(task: &Task) -> HeaderValue {
     ),
     request_body = NewTask,
     responses(
-        (status = 202, description = "Accepted; `Location` is the task", body = Task),
-        (status = 200, description = "Ended within the time that the caller waited", body = Task),
+        (status = 202, description = "Accepted; `Location` is the task", body = TaskDetail),
+        (status = 200, description = "Ended within the time that the caller waited", body = TaskDetail),
         Changes,
     ),
 )]
@@ -126,10 +126,11 @@ async fn answer(
     } else {
         StatusCode::ACCEPTED
     };
-    let mut response = (status, Json(&task)).into_response();
+    let detail = TaskDetail::of(api, task).await?;
+    let mut response = (status, Json(&detail)).into_response();
     let headers = response.headers_mut();
-    headers.insert(ETAG, task_etag(&task));
-    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/tasks/{}", task.id)) {
+    headers.insert(ETAG, task_etag(&detail.task));
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/tasks/{}", detail.task.id)) {
         headers.insert(LOCATION, location);
     }
     if let Some(wait) = wait
@@ -229,7 +230,7 @@ pub async fn get(
         ("id" = String, Path),
         ("Prefer" = Option<String>, Header, description = "`wait=N`, as for submitting"),
     ),
-    responses((status = 202, body = Task), (status = 200, body = Task), Changes),
+    responses((status = 202, body = TaskDetail), (status = 200, body = TaskDetail), Changes),
 )]
 pub async fn execute(
     client: Client,

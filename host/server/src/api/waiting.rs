@@ -12,7 +12,8 @@ pub struct TaskDetail {
     /// The task.
     #[serde(flatten)]
     pub task: Task,
-    /// What it waits for, while it is `waiting`; it goes on when one of them is over.
+    /// What it waits for, while it is `waiting`; it goes on when one of them is over. Absent otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<Waiting>,
 }
 
