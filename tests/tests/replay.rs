@@ -246,6 +246,37 @@ async fn another_version_is_told_where_it_goes_another_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_host_itself_replays_what_ran_and_what_is_installed_now() {
+    install_tools().await;
+    let client = admin();
+    client.install(walker("nomad", "as it was").file()).await;
+    let (execution, task) = run("nomad").await;
+    let path = format!("/api/v1/executions/{execution}/replay");
+    let ask = async |query: &str| client.post(&format!("{path}{query}"), &json!({})).await;
+    let records = client.items("/api/v1/records/nomad").await;
+    let next = walker("nomad", "as it is").version("0.2.0");
+    client.install(next.file()).await;
+    let pinned = ask("").await.ok();
+    assert_eq!(pinned["execution"], execution);
+    assert_eq!(pinned["same"], 4, "{pinned}");
+    assert_eq!(pinned["items"][0]["pinned"], true);
+    let installed = ask("?version=installed").await.ok();
+    assert_eq!(
+        (&installed["same"], &installed["different"]),
+        (&json!(3), &json!(1)),
+        "{installed}"
+    );
+    let difference = &installed["items"][0]["difference"];
+    assert_eq!(difference["sequence"], 4, "{installed}");
+    assert_eq!(difference["changes"][0]["path"], "/body/noted");
+    assert_eq!(client.items("/api/v1/records/nomad").await, records);
+    assert_eq!(client.task(id(&task)).await["attempts"], 1);
+    ask("?version=0.2.0").await.expect(422);
+    let ann = HOST.host().principal("looks", "viewer", &[]).await;
+    ann.post(&path, &json!({})).await.expect(403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_exported_is_replayed_without_the_host() {
     install_tools().await;
     let folder = Folder::new("export");

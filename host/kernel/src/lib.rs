@@ -46,7 +46,7 @@ pub use guest::Guest;
 pub use halt::NowHalted;
 pub use install::{InstallError, InstallRequest, Staged};
 pub use invocation::{Report, ReportResult};
-pub use kernel::{Kernel, KernelError, Settings, TrustPolicy};
+pub use kernel::{Kernel, KernelError, PluginLoadError, Settings, TrustPolicy};
 pub use loaded::{LoadError, Loaded};
 pub use mandate_runtime::Stop;
 pub use records::{RecordChange, RecordEditor, RecordError};

@@ -34,7 +34,7 @@ const MOST_TIME_MS: u64 = 60_000;
 const CUT_OFF_TIME_MS: u64 = 2_000;
 
 /// What came of the replay of one invocation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Replayed {
     /// Which.
     pub invocation: InvocationId,

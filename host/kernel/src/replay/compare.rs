@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 const MOST_CHANGES: usize = 50;
 
 /// Whether a replay went as what is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It asked the same and ended the same.
@@ -25,7 +25,7 @@ pub enum Verdict {
 }
 
 /// The first difference between a replay and what is recorded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Difference {
     /// The number of the call; none when the ends differ.
     pub sequence: Option<u64>,
@@ -40,7 +40,7 @@ pub struct Difference {
 }
 
 /// One side of a difference.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     /// It asked this.
@@ -50,7 +50,7 @@ pub enum Side {
 }
 
 /// Two values at the same place.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Change {
     /// A JSON Pointer.
     pub path: String,

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 use mandate_kernel::replay::recording::{packages, title};
 use mandate_kernel::replay::{RecordedInvocation, Recording};
-use mandate_store::{Invocation, SharedStore};
+use mandate_store::{Execution, Invocation, SharedStore, StoreError, Task};
 use mandate_types::{Digest, InvocationId, Problem};
 use std::collections::{HashMap, VecDeque};
 
@@ -36,17 +36,13 @@ pub async fn execution(
         None => None,
     };
     let invocations = store.invocations(&execution.id).await?;
-    let root = task.as_ref().map(|task| task.title.clone());
-    let mut titles = HashMap::new();
-    titles.extend(root.map(|title| (execution.root.clone(), title)));
+    let journals = Journals::new(store, &execution, task.as_ref(), invocations);
     let file = format!("attachment; filename=\"{}.json\"", execution.id);
     let mut head = Recording::new(execution, task, Vec::new());
-    head.packages = packages(invocations.iter().map(|one| &one.digest));
+    head.packages = packages(journals.left.iter().map(|one| &one.digest));
     // One invocation at a time: a journal may be large, and all of them together too large.
     let document = Document {
-        store: store.clone(),
-        titles,
-        left: invocations.into(),
+        journals,
         at: Place::Head(Box::new(head)),
     };
     let parts = stream::try_unfold(document, |mut document| async move {
@@ -68,12 +64,55 @@ enum Place {
     Over,
 }
 
-/// A document on its way.
-struct Document {
+/// The invocations of an execution with their journals, one after the other.
+pub struct Journals {
     store: SharedStore,
-    /// Of agents whose callers were sent.
+    /// Of agents whose callers were read.
     titles: HashMap<InvocationId, String>,
     left: VecDeque<Invocation>,
+}
+
+impl Journals {
+    /// Of `invocations`, oldest first, of an execution for `task`.
+    pub fn new(
+        store: &SharedStore,
+        execution: &Execution,
+        task: Option<&Task>,
+        invocations: Vec<Invocation>,
+    ) -> Self {
+        let root = task.map(|task| (execution.root.clone(), task.title.clone()));
+        Self {
+            store: store.clone(),
+            titles: root.into_iter().collect(),
+            left: invocations.into(),
+        }
+    }
+
+    /// The next; none after the last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn next(&mut self) -> Result<Option<RecordedInvocation>, StoreError> {
+        let Some(invocation) = self.left.pop_front() else {
+            return Ok(None);
+        };
+        let steps = match invocation.erased {
+            true => Vec::new(),
+            false => self.store.steps(&invocation.id).await?,
+        };
+        for step in &steps {
+            if let (Some(child), Some(title)) = (&step.child, title(step)) {
+                self.titles.insert(child.clone(), title.to_owned());
+            }
+        }
+        let title = self.titles.remove(&invocation.id).unwrap_or_default();
+        Ok(Some(RecordedInvocation::new(invocation, title, steps)))
+    }
+}
+
+/// A document on its way.
+struct Document {
+    journals: Journals,
     at: Place,
 }
 
@@ -93,25 +132,12 @@ impl Document {
             Place::Rest => ",",
             Place::Over => return Ok(None),
         };
-        let Some(invocation) = self.left.pop_front() else {
+        let Some(one) = self.journals.next().await? else {
             self.at = Place::Over;
             return Ok(Some(b"]}".to_vec()));
         };
-        let steps = match invocation.erased {
-            true => Vec::new(),
-            false => self.store.steps(&invocation.id).await?,
-        };
-        for step in &steps {
-            if let (Some(child), Some(title)) = (&step.child, title(step)) {
-                self.titles.insert(child.clone(), title.to_owned());
-            }
-        }
-        let title = self.titles.remove(&invocation.id).unwrap_or_default();
         let mut text = comma.as_bytes().to_vec();
-        serde_json::to_writer(
-            &mut text,
-            &RecordedInvocation::new(invocation, title, steps),
-        )?;
+        serde_json::to_writer(&mut text, &one)?;
         Ok(Some(text))
     }
 }

@@ -29,6 +29,7 @@ mod policy;
 mod questions;
 mod record_filter;
 mod records;
+mod replay;
 mod routes;
 mod sign_in;
 mod state;
@@ -114,6 +115,7 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(executions::get))
         .routes(routes!(executions::steps))
         .routes(routes!(export::execution))
+        .routes(routes!(replay::execution))
         .routes(routes!(export::package))
         .routes(routes!(agents::list))
         .routes(routes!(agents::get))

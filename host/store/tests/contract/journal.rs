@@ -390,7 +390,7 @@ pub async fn calls_without_a_task_are_kept_for_a_day(home: &Home) {
 pub async fn journals_of_finished_tasks_go_by_age(home: &Home) {
     let store = home.open().await;
     let (done, gone, root) = running(&*store).await;
-    let (_, unfinished, _) = running(&*store).await;
+    let (goes_on, unfinished, _) = running(&*store).await;
     let (late, kept, _) = running(&*store).await;
     let ended = |task: &Task, micros| {
         let mut end = to(TaskStatus::Succeeded);
@@ -406,7 +406,21 @@ pub async fn journals_of_finished_tasks_go_by_age(home: &Home) {
     assert_eq!(store.execution(&gone.id).await.unwrap(), None);
     assert_eq!(store.steps(&root.id).await.unwrap(), []);
     assert!(store.task(&done.id).await.unwrap().is_some());
-    for execution in [unfinished, kept] {
+    for execution in [&unfinished, &kept] {
+        assert!(store.execution(&execution.id).await.unwrap().is_some());
+    }
+    // Of a task that goes on in a new execution, the one before that.
+    let present = execution(Some(&goes_on.id));
+    let mut next = to(TaskStatus::Running);
+    next.execution = Some(present.id.clone());
+    let writes = vec![
+        Write::StartExecution(Box::new(present.clone())),
+        change(&goes_on.id, TaskStatus::ALL, next),
+    ];
+    store.commit(None, writes).await.unwrap();
+    assert_eq!(store.forget_journals(at(20)).await.unwrap(), 1);
+    assert_eq!(store.execution(&unfinished.id).await.unwrap(), None);
+    for execution in [present, kept] {
         assert!(store.execution(&execution.id).await.unwrap().is_some());
     }
 }
