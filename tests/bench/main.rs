@@ -70,6 +70,7 @@ const BENCHES: &[Bench] = &[
     bench("resume_10", resume::after_10, "value ≤ 50000"),
     bench("resume_1000", resume::after_1000, ""),
     bench("resume_100000", resume::after_100000, ""),
+    bench("resume_step", resume::each_of_100000, ""),
     bench(
         "parked_memory_10000",
         parked::memory,

@@ -3,7 +3,7 @@
 use crate::host::{Host, on_one_thread};
 use crate::journal::{client, patient};
 use crate::memory::settled;
-use crate::report::{Measure, Unit, median};
+use crate::report::{Measure, Unit, median, once};
 use crate::resume::{go_on, open_questions, waiting};
 use crate::tasks::submission;
 use anyhow::{Context, ensure};
@@ -71,18 +71,9 @@ pub fn resumed_p99() -> anyhow::Result<Measure> {
     })
 }
 
-/// Parks them once for all figures.
 fn found() -> anyhow::Result<Found> {
     static FOUND: Mutex<Option<Found>> = Mutex::new(None);
-    let mut known = FOUND
-        .lock()
-        .map_err(|_| anyhow::anyhow!("an earlier measurement panicked"))?;
-    if let Some(found) = known.as_ref() {
-        return Ok(found.clone());
-    }
-    let found = find()?;
-    *known = Some(found.clone());
-    Ok(found)
+    once(&FOUND, find)
 }
 
 fn find() -> anyhow::Result<Found> {

@@ -1,8 +1,9 @@
 //! What was measured, as a table for people and as JSON for programs.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Mutex;
 
 /// In what a figure is counted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,7 @@ impl Unit {
 }
 
 /// One figure, and the floor it is compared with.
+#[derive(Clone, Copy)]
 pub struct Measure {
     /// Of both figures.
     pub unit: Unit,
@@ -95,6 +97,25 @@ pub fn write(file: &Path, measures: &[(&str, Measure)]) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(&list)?;
     text.push('\n');
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// What `measure` finds, which is found once for all rows that tell of it.
+///
+/// # Errors
+/// As `measure`.
+pub fn once<T: Clone>(
+    known: &Mutex<Option<T>>,
+    measure: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let mut known = known
+        .lock()
+        .map_err(|_| anyhow!("an earlier measurement panicked"))?;
+    if let Some(found) = known.as_ref() {
+        return Ok(found.clone());
+    }
+    let found = measure()?;
+    *known = Some(found.clone());
+    Ok(found)
 }
 
 /// The middle one.
