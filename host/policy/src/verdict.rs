@@ -140,9 +140,10 @@ pub fn sentence(
         Some(target) => format!(" on `{}`", short(target)),
         None => String::new(),
     };
-    let cost = match verdict.cost {
-        Some(cost) => format!("for {cost}"),
-        None => "at a cost that nobody can say".to_owned(),
+    let cost = match (verdict.cost, facts.cost.largest_said()) {
+        (Some(cost), _) => format!("for {cost}"),
+        (None, Some(said)) => format!("at a cost that nobody confirms ({said} is said)"),
+        (None, None) => "at a cost that nobody can say".to_owned(),
     };
     let undo = match undo {
         Some(undo) if facts.is_reversible() => format!("to undo it: {}", short(undo)),
@@ -225,6 +226,9 @@ mod tests {
             said.contains("nobody can say") && said.contains("cannot be undone"),
             "{said}"
         );
+        facts.cost.estimate = crate::Estimate::Known(MicroUsd::dollars(120));
+        let said = sentence(&facts, &verdict(&facts), None, at);
+        assert!(said.contains("nobody confirms ($120.00 is said)"), "{said}");
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! What leaves the host, and what does not: sending, with its secrets, its limits and its refusals.
+
 use super::*;
 use crate::secrets::SecretSettings;
 use std::collections::BTreeMap;

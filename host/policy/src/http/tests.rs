@@ -1,3 +1,5 @@
+//! Which targets a grant covers, and the spellings by which a guest may try to leave it.
+
 use super::*;
 
 fn target(url: &str) -> Target {

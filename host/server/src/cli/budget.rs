@@ -1,9 +1,8 @@
 //! `mandate budget`: how much of the policy's budgets is spent.
 
 use super::client::Connection;
-use super::decision::text;
+use super::listing::{self, text};
 use mandate_types::{MicroUsd, PluginName, TenantId};
-use reqwest::Method;
 use serde_json::Value;
 
 /// `mandate budget …`
@@ -36,40 +35,28 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         plugin,
         json,
     } = command;
-    let mut request = host.request(Method::GET, "/budgets?limit=1000")?;
+    let mut path = "/budgets?limit=1000".to_owned();
+    // Neither has a character that a URL would have to hide.
     if let Some(tenant) = tenant {
-        request = request.query(&[("tenant", tenant.as_str())]);
+        path.push_str(&format!("&tenant={tenant}"));
     }
     if let Some(plugin) = plugin {
-        request = request.query(&[("plugin", plugin.as_str())]);
+        path.push_str(&format!("&plugin={plugin}"));
     }
-    let answer = host.send(request).await?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
-        return Ok(());
-    }
-    let items = answer.get("items").and_then(Value::as_array);
-    let items = items.map(Vec::as_slice).unwrap_or_default();
-    if items.is_empty() {
-        println!("nothing is spent of any budget");
-    }
-    for item in items {
-        let number = |name: &str| item.get(name).and_then(Value::as_i64).unwrap_or_default();
-        let money = |name: &str| MicroUsd(number(name)).to_string();
-        let resets = match text(item, "resets_at") {
-            at if at.is_empty() => String::new(),
-            at => format!(", begins anew at {at}"),
-        };
-        println!(
-            "{:>4} %  {} over {}: {} spent and {} reserved of {} by {}{resets}",
-            number("percent"),
-            text(item, "budget"),
-            text(item, "scope"),
-            money("spent"),
-            money("reserved"),
-            money("limit"),
-            text(item, "window"),
-        );
-    }
-    Ok(())
+    listing::print(&host, &path, json, "nothing is spent of any budget", line).await
+}
+
+fn line(item: &Value) -> String {
+    let number = |name: &str| item.get(name).and_then(Value::as_i64).unwrap_or_default();
+    let [spent, reserved, limit] =
+        ["spent", "reserved", "limit"].map(|name| MicroUsd(number(name)));
+    let [budget, scope, window] = ["budget", "scope", "window"].map(|name| text(item, name));
+    let resets = match text(item, "resets_at") {
+        at if at.is_empty() => String::new(),
+        at => format!(", begins anew at {at}"),
+    };
+    format!(
+        "{:>4} %  {budget} over {scope}: {spent} spent and {reserved} reserved of {limit} by {window}{resets}",
+        number("percent")
+    )
 }

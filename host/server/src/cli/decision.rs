@@ -2,6 +2,7 @@
 
 use super::client::Connection;
 use super::decision_answer;
+use super::listing::{self, text};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -48,7 +49,19 @@ pub enum Command {
 /// When the host does not answer, or does not take the answer.
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::List { host, all, json } => list(&host, all, json).await,
+        Command::List { host, all, json } => {
+            let path = if all {
+                "/decisions?limit=1000"
+            } else {
+                "/decisions?status=pending&limit=1000"
+            };
+            listing::print(&host, path, json, "nothing waits for a human", |item| {
+                let [id, status, sentence] =
+                    ["id", "status", "sentence"].map(|name| text(item, name));
+                format!("{id} {status:<9} {sentence}")
+            })
+            .await
+        }
         Command::Show { id, host, json } => {
             let found = get(&host, &id).await?;
             if json {
@@ -76,33 +89,6 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
 pub async fn get(host: &Connection, id: &str) -> anyhow::Result<Value> {
     let request = host.request(Method::GET, &format!("/decisions/{id}"))?;
     host.send(request).await
-}
-
-async fn list(host: &Connection, all: bool, json: bool) -> anyhow::Result<()> {
-    let path = if all {
-        "/decisions?limit=1000"
-    } else {
-        "/decisions?status=pending&limit=1000"
-    };
-    let answer = host.send(host.request(Method::GET, path)?).await?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
-        return Ok(());
-    }
-    let items = answer.get("items").and_then(Value::as_array);
-    let items = items.map(Vec::as_slice).unwrap_or_default();
-    if items.is_empty() {
-        println!("nothing waits for a human");
-    }
-    for item in items {
-        println!(
-            "{} {:<9} {}",
-            text(item, "id"),
-            text(item, "status"),
-            text(item, "sentence")
-        );
-    }
-    Ok(())
 }
 
 /// A decision for people: the sentence first.
@@ -144,19 +130,6 @@ pub fn told(decision: &Value) -> String {
     }
     lines.push(String::new());
     lines.join("\n")
-}
-
-/// A member as people read it; empty when there is none. What a guest said must not steer the
-/// terminal.
-pub fn text(item: &Value, name: &str) -> String {
-    let text = match item.get(name) {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    };
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `mandate decision approve | deny`: a human's answer.
 
 use super::client::Connection;
-use super::decision::{get, text, told};
+use super::decision::{get, told};
+use super::listing::text;
 use anyhow::bail;
 use reqwest::Method;
 use serde_json::json;

@@ -8,6 +8,7 @@ mod decision_answer;
 mod execution;
 mod guest_target;
 mod halt;
+mod listing;
 mod plugin_build;
 mod plugin_inspect;
 mod plugin_install;

@@ -1,8 +1,7 @@
 //! `mandate plugin list`: what is installed on a running host.
 
 use super::client::Connection;
-use reqwest::Method;
-use serde_json::Value;
+use super::listing::{self, text};
 
 /// `mandate plugin list`
 #[derive(clap::Args)]
@@ -19,35 +18,11 @@ pub struct Args {
 /// # Errors
 /// When the host does not answer.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let request = args.host.request(Method::GET, "/plugins")?;
-    let answer = args.host.send(request).await?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
-        return Ok(());
-    }
-    let items = answer
-        .get("items")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    if items.is_empty() {
-        println!("nothing is installed: mandate plugin install FILE");
-    }
-    for item in items {
-        let field = |name: &str| {
-            item.get(name)
-                .and_then(Value::as_str)
-                .unwrap_or("?")
-                .to_owned()
-        };
-        let digest: String = field("digest").chars().take(12).collect();
-        println!(
-            "{:<24} {:<6} {:<10} {:<12} {digest}",
-            field("name"),
-            field("kind"),
-            field("version"),
-            field("status"),
-        );
-    }
-    Ok(())
+    let none = "nothing is installed: mandate plugin install FILE";
+    listing::print(&args.host, "/plugins", args.json, none, |item| {
+        let [name, kind, version] = ["name", "kind", "version"].map(|name| text(item, name));
+        let [status, digest] = ["status", "digest"].map(|name| text(item, name));
+        format!("{name:<24} {kind:<6} {version:<10} {status:<12} {digest:.12}")
+    })
+    .await
 }

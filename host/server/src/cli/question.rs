@@ -1,7 +1,7 @@
 //! `mandate question`: what agents, and the host, ask people.
 
 use super::client::Connection;
-use super::decision::text;
+use super::listing::{self, text};
 use anyhow::Context;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -37,7 +37,19 @@ pub enum Command {
 /// When the host does not answer, or does not take the answer.
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::List { host, all, json } => list(&host, all, json).await,
+        Command::List { host, all, json } => {
+            let path = if all {
+                "/questions?limit=1000"
+            } else {
+                "/questions?status=open&limit=1000"
+            };
+            listing::print(&host, path, json, "nobody asks anything", |item| {
+                let [id, status, plugin] = ["id", "status", "plugin"].map(|name| text(item, name));
+                let [asked, schema] = ["text", "schema"].map(|name| text(item, name));
+                format!("{id} {status:<9} {plugin}: {asked}\n    answer by {schema}")
+            })
+            .await
+        }
         Command::Answer { id, answer, host } => {
             let answer: Value = serde_json::from_str(&answer)
                 .context("the answer is not JSON; texts need quotes: '\"tonight\"'")?;
@@ -48,33 +60,4 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
     }
-}
-
-async fn list(host: &Connection, all: bool, json: bool) -> anyhow::Result<()> {
-    let path = if all {
-        "/questions?limit=1000"
-    } else {
-        "/questions?status=open&limit=1000"
-    };
-    let answer = host.send(host.request(Method::GET, path)?).await?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
-        return Ok(());
-    }
-    let items = answer.get("items").and_then(Value::as_array);
-    let items = items.map(Vec::as_slice).unwrap_or_default();
-    if items.is_empty() {
-        println!("nobody asks anything");
-    }
-    for item in items {
-        println!(
-            "{} {:<9} {}: {}",
-            text(item, "id"),
-            text(item, "status"),
-            text(item, "plugin"),
-            text(item, "text")
-        );
-        println!("    answer by {}", text(item, "schema"));
-    }
-    Ok(())
 }

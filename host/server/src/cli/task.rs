@@ -1,7 +1,7 @@
 //! `mandate task`: what was asked for, how far it is, and what it waits for.
 
 use super::client::Connection;
-use super::decision::text;
+use super::listing::text;
 use reqwest::Method;
 use serde_json::Value;
 

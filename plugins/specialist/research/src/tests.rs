@@ -1,3 +1,5 @@
+//! The whole run over a host in memory, with a model and without.
+
 use super::*;
 use mandate_sdk::llm::Response;
 use mandate_sdk::serde_json::{Value, from_str, json, to_value};

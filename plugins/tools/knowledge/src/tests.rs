@@ -1,3 +1,5 @@
+//! What is found, what is learnt, and that every kind of fault has its runbook.
+
 use crate::lesson::Lesson;
 use crate::seeds::{SEEDS, Seeded, id_of};
 use crate::{AddRunbook, Learn, Read, Search};

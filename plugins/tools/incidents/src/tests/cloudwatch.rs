@@ -1,3 +1,5 @@
+//! What CloudWatch alarms become.
+
 use super::*;
 use crate::TakeCloudwatch;
 use crate::alert::AlertStatus;

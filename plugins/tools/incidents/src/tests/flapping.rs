@@ -1,3 +1,5 @@
+//! Alerts that come and go.
+
 use super::*;
 use crate::Settle;
 use crate::alert::AlertStatus;

@@ -1,3 +1,5 @@
+//! The forms in which alerts come, and what each becomes.
+
 use super::*;
 use crate::alert::{AlertSeverity, AlertStatus};
 use incident_contract::Signal;

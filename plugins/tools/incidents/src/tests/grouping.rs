@@ -1,3 +1,5 @@
+//! Which alerts become one incident.
+
 use super::*;
 use incident_contract::incident::{COLLECTION, Severity, Status};
 

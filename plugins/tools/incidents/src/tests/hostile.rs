@@ -1,3 +1,5 @@
+//! Payloads that nobody means well by.
+
 use super::*;
 use crate::Settle;
 

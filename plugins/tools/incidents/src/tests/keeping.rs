@@ -1,3 +1,5 @@
+//! Incidents as people and agents keep them.
+
 use super::*;
 use crate::{Analyse, Create, Find, Get, Update};
 use incident_contract::incident::{COLLECTION, Status};

@@ -1,3 +1,5 @@
+//! The schemas that are shipped are those of the types.
+
 use crate::alert::Alert;
 use crate::guard::Guard;
 use crate::subscription::Subscription;
