@@ -278,3 +278,39 @@ async fn a_client_that_calls_a_tool_with_effects_asks_too() {
         .await;
     assert_eq!(done["result"], json!({"ok": {"amount": 1}}), "{done}");
 }
+
+/// Such a call has no decision: what it was about is in its journal alone.
+#[tokio::test]
+async fn a_client_that_calls_a_tool_which_asks_people_is_answered_in_its_journal() {
+    let host = Host::start();
+    let admin = host.admin();
+    let asking = tool("asking", "none")
+        .manifest("[capabilities]\nhuman = true")
+        .does([Do::Ask("Which one?".into())]);
+    admin.install(asking.file()).await;
+    let call = json!({"n": 1});
+    let waiting = admin.post("/api/v1/tools/asking.it/call", &call).await;
+    let waiting = waiting.expect(202);
+    assert_eq!(waiting["decision"], Value::Null, "{waiting}");
+    let host = Host::over(host.kill(), &Options::default());
+    let admin = host.admin();
+    let question = admin.items("/api/v1/questions").await.remove(0);
+    let answer = format!("/api/v1/questions/{}/answer", id(&question));
+    admin
+        .post(&answer, &json!({"answer": "the left one"}))
+        .await
+        .ok();
+    let path = format!(
+        "/api/v1/executions/{}",
+        waiting["execution"].as_str().unwrap()
+    );
+    let root = admin
+        .until(|| async {
+            let tree = admin.get(&path).await.ok();
+            let root = tree["invocations"][0].clone();
+            (!root["ended_at"].is_null()).then_some(root)
+        })
+        .await;
+    assert_eq!(root["status"], "succeeded", "{root}");
+    assert_eq!(root["result"]["output"], call, "{root}");
+}

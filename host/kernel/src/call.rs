@@ -122,10 +122,20 @@ impl Kernel {
             .await?
             .ok_or_else(|| lost("row"))?;
         let decision = store.decision_of(&known.root, 0, 0).await?;
-        let decision = decision.ok_or_else(|| lost("decision"))?;
+        let (name, arguments) = match &decision {
+            Some(decision) => {
+                let request = &decision.request;
+                (request.tool.clone(), request.arguments.clone())
+            }
+            // A tool without effects outside of the host, which asked people or had others act.
+            None => {
+                let root = store.invocation(&known.root).await?;
+                let root = root.ok_or_else(|| lost("decision and no invocation"))?;
+                (format!("{}.{}", root.plugin, root.function), root.input)
+            }
+        };
         let epoch = known.lease_epoch.saturating_add(1);
-        let request = &decision.request;
-        let plugin = PluginName::parse(request.tool.split('.').next().unwrap_or_default())
+        let plugin = PluginName::parse(name.split('.').next().unwrap_or_default())
             .map_err(|_| lost("tool"))?;
         let take = vec![
             Write::TakeExecution {
@@ -141,8 +151,8 @@ impl Kernel {
         let tree = self.tree_of_call(&known, plugin, epoch, true, Stop::new(), Vec::new());
         tree.remember(&store.invocations(execution).await?);
         let catalogue = self.catalogue();
-        let Some((plugin, tool)) = catalogue.tool(&request.tool) else {
-            let message = format!("the tool `{}` is not installed any more", request.tool);
+        let Some((plugin, tool)) = catalogue.tool(&name) else {
+            let message = format!("the tool `{name}` is not installed any more");
             return self
                 .refuse(&tree, failure("not_found", &message, false), Vec::new())
                 .await;
@@ -152,14 +162,19 @@ impl Kernel {
             root: known.root.clone(),
             plugin: plugin.clone(),
             tool: tool.to_owned(),
-            arguments: request.arguments.clone(),
+            arguments,
             pledge: None,
         };
-        if decision.status == DecisionStatus::Executing {
-            ready.pledge = Some(Pledge::of(&decision, &ready.action()));
-            return self.perform(ready).await;
+        match decision {
+            Some(decision) if decision.status != DecisionStatus::Executing => {
+                self.clear(ready).await
+            }
+            Some(decision) => {
+                ready.pledge = Some(Pledge::of(&decision, &ready.action()));
+                self.perform(ready).await
+            }
+            None => self.perform(ready).await,
         }
-        self.clear(ready).await
     }
 
     fn tree_of_call(
