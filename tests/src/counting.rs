@@ -8,12 +8,18 @@ use std::sync::{Arc, Condvar, Mutex};
 /// How often each path was asked for, by idempotency key.
 type Counts = BTreeMap<String, BTreeMap<String, u32>>;
 
-/// The server.
+/// The server. Asked for a path with `?to=PLACE`, it sends whoever asks there.
 pub struct Counting {
     /// Where it listens.
     pub address: SocketAddr,
-    counts: Arc<Mutex<Counts>>,
-    gate: Arc<Gate>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    counts: Mutex<Counts>,
+    heard: Mutex<Vec<Request>>,
+    gate: Gate,
 }
 
 /// Behind which answers are held back.
@@ -28,26 +34,21 @@ impl Counting {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let counts = Arc::<Mutex<Counts>>::default();
-        let gate = Arc::<Gate>::default();
-        let (shared, held) = (counts.clone(), gate.clone());
+        let shared = Arc::<Shared>::default();
+        let serving = shared.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (shared, held) = (shared.clone(), held.clone());
-                std::thread::spawn(move || stream.map(|stream| serve(&stream, &shared, &held)));
+                let serving = serving.clone();
+                std::thread::spawn(move || stream.map(|stream| serve(&stream, &serving)));
             }
         });
-        Self {
-            address,
-            counts,
-            gate,
-        }
+        Self { address, shared }
     }
 
     /// Holds all answers back from now on, or lets them go.
     pub fn hold(&self, back: bool) {
-        *self.gate.closed.lock().unwrap() = back;
-        self.gate.changed.notify_all();
+        *self.shared.gate.closed.lock().unwrap() = back;
+        self.shared.gate.changed.notify_all();
     }
 
     /// `http://127.0.0.1:PORT/path`
@@ -57,31 +58,38 @@ impl Counting {
 
     /// How often `path` was asked for.
     pub fn asked(&self, path: &str) -> u32 {
-        let counts = self.counts.lock().unwrap();
+        let counts = self.shared.counts.lock().unwrap();
         counts.get(path).map_or(0, |keys| keys.values().sum())
     }
 
     /// Under how many keys `path` was asked for.
     pub fn keys(&self, path: &str) -> usize {
-        let counts = self.counts.lock().unwrap();
+        let counts = self.shared.counts.lock().unwrap();
         counts.get(path).map_or(0, BTreeMap::len)
+    }
+
+    /// All requests as they came, head and body.
+    pub fn heard(&self) -> Vec<String> {
+        let heard = self.shared.heard.lock().unwrap();
+        heard.iter().map(Request::to_string).collect()
     }
 }
 
 /// Answers one request; whoever asked may be gone before the end.
-fn serve(stream: &TcpStream, counts: &Mutex<Counts>, gate: &Gate) {
+fn serve(stream: &TcpStream, shared: &Shared) {
     let Some(request) = Request::read(stream) else {
         return;
     };
     let key = request.header("idempotency-key").unwrap_or_default();
-    *counts
-        .lock()
-        .unwrap()
-        .entry(request.path.clone())
-        .or_default()
-        .entry(key.to_owned())
-        .or_default() += 1;
+    let mut counts = shared.counts.lock().unwrap();
+    let keys = counts.entry(request.path.clone()).or_default();
+    *keys.entry(key.to_owned()).or_default() += 1;
+    drop(counts);
+    let away = request.path.split_once("?to=");
+    let away = away.map(|(_, place)| format!("302 Found\r\nlocation: {place}"));
+    shared.heard.lock().unwrap().push(request);
+    let gate = &shared.gate;
     let closed = gate.closed.lock().unwrap();
     drop(gate.changed.wait_while(closed, |closed| *closed).unwrap());
-    answer_with(stream, "200 OK");
+    answer_with(stream, away.as_deref().unwrap_or("200 OK"));
 }

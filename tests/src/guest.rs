@@ -2,71 +2,15 @@
 //! contract's own WIT files. What was answered is in the journal, where tests read it.
 
 mod code;
+mod contract;
+mod script;
+mod seen;
+
+pub use contract::Contract;
 
 use code::Code;
 use wit_component::StringEncoding;
 use wit_parser::Resolve;
-
-/// The contract, each package after those that it uses.
-const WIT: [(&str, &str); 12] = [
-    ("types", include_str!("../../wit/types/types.wit")),
-    ("agent", include_str!("../../wit/agent/agent.wit")),
-    ("tool", include_str!("../../wit/tool/tool.wit")),
-    ("invoke", include_str!("../../wit/invoke/invoke.wit")),
-    ("llm", include_str!("../../wit/llm/llm.wit")),
-    ("records", include_str!("../../wit/records/records.wit")),
-    ("events", include_str!("../../wit/events/events.wit")),
-    ("human", include_str!("../../wit/human/human.wit")),
-    (
-        "continuation",
-        include_str!("../../wit/continuation/continuation.wit"),
-    ),
-    (
-        "telemetry",
-        include_str!("../../wit/telemetry/telemetry.wit"),
-    ),
-    ("http", include_str!("../../wit/http/http.wit")),
-    ("system", include_str!("../../wit/system/system.wit")),
-];
-
-/// What of the contract was otherwise in its previous minor version, as it was published.
-const PREVIOUS: [(&str, &str); 2] = [
-    ("tool", include_str!("../contracts/1.0/tool.wit")),
-    ("invoke", include_str!("../contracts/1.0/invoke.wit")),
-];
-
-/// Which contract a guest is built for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Contract {
-    /// This host's.
-    #[default]
-    Present,
-    /// The one before, of the same major version.
-    Previous,
-}
-
-impl Contract {
-    fn sources(self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        WIT.into_iter().map(move |(name, source)| {
-            let old = PREVIOUS.into_iter().find(|(old, _)| *old == name);
-            match self {
-                Self::Present => (name, source),
-                Self::Previous => old.unwrap_or((name, source)),
-            }
-        })
-    }
-
-    /// The interface with the version of its package: `mandate:invoke/invoke@1.1.0`.
-    fn versioned(self, interface: &str) -> String {
-        let package = interface.split('/').next().unwrap_or_default();
-        let line = format!("package {package}@");
-        let version = self.sources().find_map(|(_, source)| {
-            let (_, after) = source.split_once(&line)?;
-            after.split(';').next()
-        });
-        format!("{interface}@{}", version.unwrap())
-    }
-}
 
 /// A text that a guest passes on.
 #[derive(Clone, Debug)]
@@ -75,6 +19,18 @@ pub enum Text {
     Fixed(String),
     /// The task's input, or the tool's arguments.
     Input,
+    /// Within a script: the letters in parentheses after the one that is done now, as JSON.
+    Group,
+    /// What the tool or agent answered that was called last, if it did not fail.
+    Told,
+    /// The body of the record that was got last, if there was one.
+    Body,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::Fixed(String::new())
+    }
 }
 
 impl From<&str> for Text {
@@ -98,6 +54,24 @@ pub enum Seen {
     Now,
     /// A NaN computed from one with a payload.
     Nan,
+    /// What this expression of WAT computes, an i64.
+    Computed(&'static str),
+    /// Eight random bytes of WASI's.
+    WasiRandom,
+    /// Eight random bytes of WASI's that need not be good.
+    WasiInsecure,
+    /// What WASI gives for the order of hash maps.
+    WasiSeed,
+    /// Microseconds of WASI's clock on the wall.
+    WasiWall,
+    /// WASI's clock that only goes forward.
+    WasiMonotonic,
+    /// How many variables the environment has.
+    WasiEnvironment,
+    /// How many arguments the guest was started with.
+    WasiArguments,
+    /// How many directories are open to the guest.
+    WasiDirectories,
 }
 
 /// One thing that a guest does.
@@ -147,6 +121,8 @@ pub enum Do {
     },
     /// The calls of one `invoke-many`, which can only be tools with fixed arguments.
     Tools(Vec<(String, String)>),
+    /// One `invoke-many` of these tools, each with the same arguments.
+    ToolsOf(Vec<String>, Text),
     Submit {
         kind: String,
         title: String,
@@ -180,14 +156,22 @@ pub enum Do {
     /// Shows eight random bytes, the time or the bits of a NaN: asks for the record of the
     /// collection `seen` that has them as its id, so that they are in the journal.
     Show(Seen),
+    /// Writes a line to WASI's standard output.
+    Print(String),
     /// So many times.
     Repeat(u32, Box<Do>),
+    /// What stands here under each letter of the input, a JSON string, in the input's order.
+    /// Letters that are not here do nothing. After one there may be others in parentheses, which
+    /// are skipped: they are its [`Text::Group`]. The input can be used up only once.
+    Script(Vec<(char, Do)>),
     /// Answers `unavailable` unless this is at least the n-th execution of the task.
     UnavailableBefore(u32),
     /// Goes on in a new execution with this input, unless this is at least the n-th of the task.
-    ContinueBefore(u32, String),
+    ContinueBefore(u32, Text),
     /// Answers this failure, and that trying again is of no use.
     Fail(String),
+    /// Crashes.
+    Trap,
 }
 
 /// A call of a tool with reasons: why, and what is known of it.
@@ -195,7 +179,7 @@ pub enum Do {
 #[allow(missing_docs)] // the fields are those of the contract
 pub struct Act {
     pub name: String,
-    pub arguments: String,
+    pub arguments: Text,
     pub why: String,
     pub cost: Option<i64>,
     pub gain: Option<i64>,
@@ -307,6 +291,8 @@ pub struct Guest {
     pub answers: Text,
     /// What it says that each call costs, in micro-dollars, if it estimates.
     pub estimate: Option<i64>,
+    /// Whether it does already when it is asked for an estimate what it does when it is called.
+    pub hasty: bool,
 }
 
 /// The component that `guest` is.

@@ -10,6 +10,7 @@
 )]
 
 pub mod asked;
+pub mod attack;
 pub mod audit;
 pub mod client;
 pub mod counting;

@@ -43,6 +43,7 @@ impl Plugin {
                 does: Vec::new(),
                 answers: Text::Input,
                 estimate: None,
+                hasty: false,
             },
             component: None,
         }
@@ -96,6 +97,13 @@ impl Plugin {
     pub fn estimates(mut self, micro_usd: i64) -> Self {
         self.guest.estimate = Some(micro_usd);
         self.manifest("cost = \"estimate\"")
+    }
+
+    /// The tool does all that it does also when it is only asked what that would cost.
+    #[must_use]
+    pub fn hasty(mut self) -> Self {
+        self.guest.hasty = true;
+        self
     }
 
     /// The guest is built for the contract before this host's.

@@ -50,6 +50,12 @@ impl Request {
     }
 }
 
+impl std::fmt::Display for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.head, String::from_utf8_lossy(&self.body))
+    }
+}
+
 /// What the server does with what it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {

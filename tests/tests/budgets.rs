@@ -59,7 +59,7 @@ fn payer(name: &str, tool: &str, target: &str) -> Plugin {
         .manifest(&format!("[capabilities.invoke]\ntools = [\"{tool}.it\"]"))
         .does([Do::Act(Act {
             name: format!("{tool}.it"),
-            arguments: json!({ "host": target }).to_string(),
+            arguments: json!({ "host": target }).to_string().into(),
             why: "it is slow".to_owned(),
             confidence: Some(0.95),
             risk: Some(0),

@@ -1,6 +1,7 @@
 //! The core module of a guest that makes a list of calls, as WAT.
 
-use super::{Act, Contract, Do, ESTIMATE, Guest, Kind, Seen, Text};
+use super::script;
+use super::{Act, Contract, Do, ESTIMATE, Guest, Kind, Text};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -11,18 +12,18 @@ const ANSWER: usize = 256;
 /// Where sixteen hexadecimal digits are.
 const DIGITS: usize = 2048;
 /// Where the host writes what it answers.
-const TOLD: usize = 512;
+pub(super) const TOLD: usize = 512;
 
 /// A core module on its way.
 #[derive(Default)]
 pub(super) struct Code {
-    contract: Contract,
+    pub(super) contract: Contract,
     /// The interfaces of the contract that it imports.
     pub(super) interfaces: BTreeSet<&'static str>,
-    imports: BTreeSet<String>,
+    pub(super) imports: BTreeSet<String>,
     data: Vec<u8>,
-    body: String,
-    labels: u32,
+    pub(super) body: String,
+    pub(super) labels: u32,
 }
 
 impl Code {
@@ -35,7 +36,7 @@ impl Code {
     }
 
     /// Puts bytes into the guest's memory and says where.
-    fn put(&mut self, bytes: &[u8]) -> usize {
+    pub(super) fn put(&mut self, bytes: &[u8]) -> usize {
         self.data.resize(self.data.len().next_multiple_of(8), 0);
         let at = DATA + self.data.len();
         self.data.extend_from_slice(bytes);
@@ -43,13 +44,17 @@ impl Code {
     }
 
     /// Pointer and length on the stack.
-    fn text(&mut self, text: impl Into<Text>) -> String {
+    pub(super) fn text(&mut self, text: impl Into<Text>) -> String {
         match text.into() {
             Text::Fixed(text) => {
                 let at = self.put(text.as_bytes());
                 format!("(i32.const {at}) (i32.const {})", text.len())
             }
             Text::Input => "(global.get $input) (global.get $length)".to_owned(),
+            Text::Group => "(global.get $group) (global.get $group_length)".to_owned(),
+            // Both follow the case of the result, aligned to eight bytes.
+            Text::Told => told(8),
+            Text::Body => told(32),
         }
     }
 
@@ -61,14 +66,20 @@ impl Code {
     }
 
     /// Pointer and length as eight bytes of memory.
-    fn slice(&mut self, text: &str) -> Vec<u8> {
+    pub(super) fn slice(&mut self, text: &str) -> Vec<u8> {
         let at = self.put(text.as_bytes());
         words(&[at, text.len()])
     }
 
-    fn call(&mut self, interface: &'static str, function: &str, params: &str, arguments: &str) {
+    pub(super) fn call(
+        &mut self,
+        interface: &'static str,
+        function: &str,
+        params: &str,
+        arguments: &str,
+    ) {
         self.interfaces.insert(interface);
-        let name = format!("${}-{function}", interface.replace([':', '/'], "-"));
+        let name = named(interface, function);
         self.imports.insert(format!(
             "(import \"{}\" \"{function}\" (func {name} (param {params})))",
             self.contract.versioned(interface)
@@ -78,7 +89,13 @@ impl Code {
     }
 
     /// A call whose answer is written to memory, where nobody reads it.
-    fn ask(&mut self, interface: &'static str, function: &str, params: &str, arguments: &str) {
+    pub(super) fn ask(
+        &mut self,
+        interface: &'static str,
+        function: &str,
+        params: &str,
+        arguments: &str,
+    ) {
         let arguments = format!("{arguments} (i32.const {TOLD})");
         self.call(interface, function, &format!("{params} i32"), &arguments);
     }
@@ -199,6 +216,9 @@ impl Code {
             }
             Do::Act(act) => {
                 let at = self.act(act);
+                if !matches!(act.arguments, Text::Fixed(_)) {
+                    self.patch(at + 8, &act.arguments);
+                }
                 let arguments = format!("(i32.const {at})");
                 self.ask(INVOKE, "act", "i32", &arguments);
             }
@@ -221,6 +241,10 @@ impl Code {
                 let arguments = format!("(i32.const {at}) (i32.const {})", calls.len());
                 self.ask(INVOKE, "invoke-many", "i32 i32", &arguments);
             }
+            Do::ToolsOf(names, arguments) => self.tools_of(names, arguments),
+            Do::Script(letters) => self.script(letters),
+            Do::Print(line) => self.print(line),
+            Do::Trap => self.body.push_str("(unreachable)\n"),
             Do::Submit { kind, title, input } => {
                 let arguments = [
                     self.text(kind.as_str()),
@@ -310,7 +334,7 @@ impl Code {
                 );
             }
             Do::ContinueBefore(attempt, input) => {
-                let input = self.text(input.as_str());
+                let input = self.text(input.clone());
                 let test = format!("(i32.lt_u (global.get $attempt) (i32.const {attempt}))");
                 let _ = writeln!(self.body, "(if {test} (then");
                 self.ask(
@@ -337,9 +361,13 @@ impl Code {
             all.extend(value.map_or([0; N], bytes));
             all
         }
+        let fixed = match &act.arguments {
+            Text::Fixed(text) => text.as_str(),
+            _ => "",
+        };
         let mut list = [
             self.slice(&act.name),
-            self.slice(&act.arguments),
+            self.slice(fixed),
             self.slice(&act.why),
         ]
         .concat();
@@ -381,29 +409,6 @@ impl Code {
         self.ask("mandate:llm/llm", "complete", &params, &arguments);
     }
 
-    /// 64 bits on the stack.
-    fn bits(&mut self, what: Seen) -> String {
-        match what {
-            Seen::Random => {
-                self.ask("mandate:system/random", "bytes", "i32", "(i32.const 8)");
-                format!("(i64.load (i32.load (i32.const {TOLD})))")
-            }
-            Seen::Now => {
-                let interface = "mandate:system/clock";
-                self.interfaces.insert(interface);
-                let versioned = self.contract.versioned(interface);
-                self.imports.insert(format!(
-                    "(import \"{versioned}\" \"now\" (func $now (result i64)))"
-                ));
-                "(call $now)".to_owned()
-            }
-            Seen::Nan => {
-                let nan = "(f64.add (f64.const nan:0x8000000000123) (f64.const 1))";
-                format!("(i64.reinterpret_f64 {nan})")
-            }
-        }
-    }
-
     fn repeat(&mut self, times: u32, what: &Do) {
         self.labels += 1;
         let (counter, label) = (
@@ -427,6 +432,7 @@ impl Code {
     pub(super) fn module(&mut self, guest: &Guest) -> String {
         let kind = guest.kind;
         let output = self.text(guest.answers.clone());
+        let empty = self.put(b"\"\"");
         let summary = self.text("done as told");
         let describe = self.describe(kind);
         let imports: String = self.imports.iter().map(|i| format!("{i}\n")).collect();
@@ -451,15 +457,27 @@ impl Code {
             ),
         };
         let interface = self.contract.versioned(kind.interface());
+        let hasty = if guest.hasty {
+            format!(
+                "(global.set $input (local.get 2)) (global.set $length (local.get 3))
+                 (global.set $base (global.get $next))\n{}",
+                self.body
+            )
+        } else {
+            String::new()
+        };
         let estimate = guest.estimate.map_or_else(String::new, |cost| {
             let interface = self.contract.versioned(ESTIMATE);
             format!(
                 "(func (export \"{interface}#estimate\") (param i32 i32 i32 i32 i32 i32) (result i32)
+                   {hasty}
+                   (memory.fill (i32.const {ANSWER}) (i32.const 0) (i32.const 64))
                    (i64.store offset=8 (i32.const {ANSWER}) (i64.const {cost}))
                    (i32.const {ANSWER}))"
             )
         });
         let body = &self.body;
+        let script = script::functions(empty);
         format!(
             r#"(module
   {imports}
@@ -469,6 +487,10 @@ impl Code {
   (global $input (mut i32) (i32.const 0))
   (global $length (mut i32) (i32.const 0))
   (global $attempt (mut i32) (i32.const 0))
+  (global $cursor (mut i32) (i32.const 0))
+  (global $letter (mut i32) (i32.const 0))
+  (global $group (mut i32) (i32.const {empty}))
+  (global $group_length (mut i32) (i32.const 2))
   {counters}
   (func (export "cabi_realloc") (param $old i32) (param $had i32) (param $align i32) (param $want i32) (result i32)
     (local $at i32)
@@ -490,6 +512,7 @@ impl Code {
         (i32.add (local.get $digit) (select (i32.const 87) (i32.const 48) (i32.gt_u (local.get $digit) (i32.const 9)))))
       (local.set $bits (i64.shr_u (local.get $bits) (i64.const 4)))
       (br_if $more (local.get $place))))
+  {script}
   ;; An answer that is an error: its case, and a text.
   (func $refuse (param $case i32) (param $text i32) (param $length i32) (result i32)
     (i32.store8 (i32.const {ANSWER}) (i32.const 1))
@@ -528,8 +551,21 @@ impl Code {
     }
 }
 
+/// Pointer and length in an answer, so many bytes behind its beginning.
+fn told(offset: usize) -> String {
+    format!(
+        "(i32.load offset={offset} (i32.const {TOLD})) (i32.load offset={} (i32.const {TOLD}))",
+        offset + 4
+    )
+}
+
+/// The guest's own name for a function that it imports.
+pub(super) fn named(interface: &str, function: &str) -> String {
+    format!("${interface}-{function}").replace([':', '/', '[', ']'], "-")
+}
+
 /// Numbers as they lie in a guest's memory.
-fn words(words: &[usize]) -> Vec<u8> {
+pub(super) fn words(words: &[usize]) -> Vec<u8> {
     words
         .iter()
         .flat_map(|word| u32::try_from(*word).unwrap().to_le_bytes())
