@@ -20,25 +20,19 @@ pub struct Spending {
 #[derive(Clone, Debug)]
 pub struct Reserved {
     entry: String,
-    amount: MicroUsd,
     /// Under which a human let it happen.
     decision: Option<DecisionId>,
 }
 
 impl Reserved {
-    /// What the call cost.
-    pub fn settle(&self, actual: MicroUsd) -> Vec<Write> {
-        self.end(DecisionStatus::Done, actual, false)
+    /// What the call cost; `uncertain` if nobody knows a part of that, and it is the most it can be.
+    pub fn settle(&self, actual: MicroUsd, uncertain: bool) -> Vec<Write> {
+        self.end(DecisionStatus::Done, actual, uncertain)
     }
 
-    /// Nobody was asked.
-    pub fn release(&self) -> Vec<Write> {
-        self.end(DecisionStatus::Failed, MicroUsd::ZERO, false)
-    }
-
-    /// Nobody knows what it cost: it is booked in full.
-    pub fn lose(&self) -> Vec<Write> {
-        self.end(DecisionStatus::Failed, self.amount, true)
+    /// Nobody answered. Who was asked in vain may want so much all the same.
+    pub fn lose(&self, actual: MicroUsd) -> Vec<Write> {
+        self.end(DecisionStatus::Failed, actual, actual > MicroUsd::ZERO)
     }
 
     fn end(&self, status: DecisionStatus, actual: MicroUsd, uncertain: bool) -> Vec<Write> {
@@ -93,7 +87,6 @@ impl Spending {
         );
         let reserved = Reserved {
             entry: entry.clone(),
-            amount: self.worst,
             decision: lifted.decision.clone(),
         };
         let mut writes = lifted.writes;

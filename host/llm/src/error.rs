@@ -1,5 +1,6 @@
 //! Why no model answered, in terms that the chain and the caller can act on.
 
+use mandate_types::MicroUsd;
 use std::time::Duration;
 
 /// Why there is no answer.
@@ -16,7 +17,7 @@ pub enum LlmError {
         reason: String,
         /// When another try may succeed; none when no provider said.
         retry_after: Option<Duration>,
-        /// Whether a model may have begun to work on it, which may then be billed.
-        sent: bool,
+        /// What the attempts may be billed for all the same.
+        cost: MicroUsd,
     },
 }

@@ -9,15 +9,25 @@
     )
 )]
 
+pub mod breaker;
+pub mod catalog;
 pub mod chain;
 pub mod error;
+pub mod fault;
+mod pause;
 pub mod price;
 pub mod provider;
 pub mod providers;
+pub mod seat;
+mod structured;
+pub mod trace;
 pub mod types;
+pub mod upstream;
+pub mod wire;
 
 pub use chain::Chain;
 pub use error::LlmError;
+pub use fault::{Fault, Kind};
 pub use price::Price;
 pub use provider::Provider;
 pub use types::{

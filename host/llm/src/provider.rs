@@ -1,7 +1,8 @@
-//! The port behind which every model stands, simulated or real.
+//! The port behind which every model stands, simulated or real: one attempt each.
 
-use crate::{Embeddings, LlmError, ModelClass, Request, Response};
-use mandate_types::MicroUsd;
+use crate::fault::Fault;
+use crate::wire::{Answer, Vectors};
+use crate::{ModelClass, Price, Request};
 
 /// Somebody who answers model calls.
 #[async_trait::async_trait]
@@ -9,26 +10,27 @@ pub trait Provider: Send + Sync {
     /// The name in answers, settings and metrics.
     fn id(&self) -> &str;
 
-    /// Whether it has a model of this class.
-    fn serves(&self, class: ModelClass) -> bool;
+    /// Its model of this class, if it has one.
+    fn model(&self, class: ModelClass) -> Option<&str>;
 
-    /// The most that this request could cost here; none when the price is not known, and then
-    /// nobody may be asked who needs a reservation.
-    fn worst_case(&self, request: &Request) -> Option<MicroUsd>;
+    /// What that model costs; none when nobody knows, and then nobody may be asked who needs a
+    /// reservation.
+    fn price(&self, class: ModelClass) -> Option<Price>;
 
-    /// The most that embedding `texts` could cost here; none when the price is not known.
-    fn worst_case_embed(&self, texts: &[String]) -> Option<MicroUsd>;
+    /// Whether no model is asked, and the host plays its part.
+    fn is_simulated(&self) -> bool {
+        false
+    }
 
-    /// Answers. The request has passed [`Request::check`].
+    /// Answers once. The request has passed [`Request::check`].
     ///
     /// # Errors
-    /// [`LlmError::Invalid`] when no provider could answer this, [`LlmError::Unavailable`] when
-    /// another one might.
-    async fn complete(&self, request: &Request) -> Result<Response, LlmError>;
+    /// [`Fault`]
+    async fn complete(&self, request: &Request) -> Result<Answer, Fault>;
 
     /// One vector per text, in order.
     ///
     /// # Errors
-    /// As of [`Provider::complete`].
-    async fn embed(&self, texts: &[String]) -> Result<Embeddings, LlmError>;
+    /// [`Fault`]
+    async fn embed(&self, texts: &[String]) -> Result<Vectors, Fault>;
 }

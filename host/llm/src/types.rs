@@ -1,9 +1,10 @@
 //! What is asked of a model and what it answers, as `mandate:llm` says it, without a vendor's words.
 
 use crate::LlmError;
+use crate::trace::Attempt;
 use mandate_types::MicroUsd;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// What plugins ask for instead of a vendor's model.
@@ -16,6 +17,17 @@ pub enum ModelClass {
     Smart,
     /// Texts to vectors.
     Embed,
+}
+
+impl ModelClass {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Smart => "smart",
+            Self::Embed => "embed",
+        }
+    }
 }
 
 /// Who says a message.
@@ -261,10 +273,17 @@ pub struct Usage {
     pub input_tokens: u64,
     /// Of the input, those from the provider's cache.
     pub cached_tokens: u64,
+    /// Of the input, those that were written to that cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_tokens: u64,
     /// All tokens written.
     pub output_tokens: u64,
     /// Of the output, those not shown.
     pub reasoning_tokens: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A model's answer.
@@ -276,7 +295,7 @@ pub struct Response {
     pub finish: Finish,
     /// Tokens used.
     pub usage: Usage,
-    /// What they cost.
+    /// What the call cost, with the attempts before it.
     pub cost: MicroUsd,
     /// Who answered.
     pub provider: String,
@@ -284,6 +303,26 @@ pub struct Response {
     pub model: String,
     /// True when no model was asked and the host played its part.
     pub simulated: bool,
+    /// What else the provider said.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+    /// What was tried, in order; the last was answered. Empty if it was the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+}
+
+impl Response {
+    /// Whether nobody knows what a part of it cost.
+    pub fn is_uncertain(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.uncertain)
+    }
+}
+
+impl Embeddings {
+    /// As of [`Response::is_uncertain`].
+    pub fn is_uncertain(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.uncertain)
+    }
 }
 
 /// Vectors of texts.
@@ -301,6 +340,9 @@ pub struct Embeddings {
     pub model: String,
     /// True when no model was asked and the host played its part.
     pub simulated: bool,
+    /// What was tried, in order; the last was answered. Empty if it was the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
 }
 
 #[cfg(test)]

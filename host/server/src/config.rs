@@ -6,7 +6,7 @@ use crate::task;
 use crate::telemetry::TelemetryConfig;
 use anyhow::Context;
 use mandate_kernel::TrustPolicy;
-use mandate_llm::Price;
+use mandate_llm::price::{Price, Rates};
 use mandate_plugin::TrustedKeys;
 use mandate_types::MicroUsd;
 use mandate_types::money::dollars;
@@ -239,11 +239,17 @@ impl Default for GuestConfig {
 }
 
 /// `[models]`: who answers model calls.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
+    /// The providers, in the order in which they are asked. Empty: those whose key is in the
+    /// environment, in the order of their table, and `simulated` at last.
+    pub order: Vec<String>,
     /// `[models.simulated]`
     pub simulated: SimulatedConfig,
+    /// `[models.providers.ID]`: keys of a row of the table that are other here, or one more row.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub providers: toml::Table,
 }
 
 /// `[models.simulated]`: what the simulated model is counted as, so that budgets can be tried out.
@@ -263,9 +269,13 @@ impl SimulatedConfig {
     /// As the provider chain takes it.
     pub const fn price(self) -> Price {
         Price {
-            input: self.input.0,
-            cached: self.input.0,
-            output: self.output.0,
+            rates: Rates {
+                input: self.input.0,
+                cached: self.input.0,
+                cache_write: self.input.0,
+                output: self.output.0,
+            },
+            long: None,
         }
     }
 }

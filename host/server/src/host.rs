@@ -2,6 +2,7 @@
 
 use crate::acts;
 use crate::config::{Config, EventConfig, JournalConfig, data_dir};
+use crate::models;
 use crate::policy;
 use crate::task::Tasks;
 use crate::telemetry::{self, StoredTelemetry};
@@ -10,7 +11,6 @@ use anyhow::Context;
 use mandate_egress::{Egress, Guard, Secrets};
 use mandate_kernel::audit::Audit;
 use mandate_kernel::{EffectKeys, Kernel};
-use mandate_llm::Chain;
 use mandate_store::{Principal, SharedSeries, SharedStore, Write};
 use mandate_types::{Actor, Digest, PrincipalName, Role, Timestamp};
 use std::ffi::OsString;
@@ -69,7 +69,7 @@ impl Host {
         let settings = mandate_kernel::Settings {
             store,
             runtime,
-            models: Chain::simulated(config.models.simulated.price()),
+            models: models::chain(&config.models)?,
             telemetry: Arc::new(StoredTelemetry(series.clone())),
             egress: egress(config, own)?,
             effect_keys: EffectKeys::new(&key),

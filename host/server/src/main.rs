@@ -16,6 +16,7 @@ mod cli;
 mod config;
 mod host;
 mod listen;
+mod models;
 mod observability;
 mod policy;
 mod task;

@@ -1,6 +1,6 @@
 //! Capability `llm`: language models by class, through the provider chain.
 
-use super::{At, Capability, Fail, Intent, JsonText, Performed, Scope, unavailable};
+use super::{At, Capability, Fail, Intent, JsonText, Performed, Scope};
 use crate::guest::{Guest, Told};
 use crate::money::Spending;
 use mandate_llm as llm;
@@ -13,14 +13,8 @@ use serde_json::Value;
 
 const INTERFACE: &str = "mandate:llm/llm";
 
-/// What a call may cost at most, and how much the grant lets models cost. Nobody is asked whose
-/// worst case is unknown.
-fn spending(
-    scope: &Scope,
-    class: ModelClass,
-    worst: Option<MicroUsd>,
-) -> Result<Option<Spending>, Error> {
-    let worst = worst.ok_or_else(|| unavailable("the price of the model is not known"))?;
+/// What a call may cost at most, and how much the grant lets models cost.
+fn spending(scope: &Scope, class: ModelClass, worst: MicroUsd) -> Result<Option<Spending>, Error> {
     let granted = scope.plugin.grant().capabilities.llm(class);
     let granted = granted.map_err(super::denied)?;
     Ok((worst > MicroUsd::ZERO).then_some(Spending {
@@ -30,25 +24,24 @@ fn spending(
 }
 
 /// What a call came to, with the end of its reservation.
-fn paid<T>(at: &At, answer: T, cost: MicroUsd) -> Performed<T> {
+fn paid<T>(at: &At, answer: T, cost: MicroUsd, uncertain: bool) -> Performed<T> {
+    let settled = at.reserved.as_ref().map(|it| it.settle(cost, uncertain));
     Performed {
         answer,
-        writes: at
-            .reserved
-            .as_ref()
-            .map(|it| it.settle(cost))
-            .unwrap_or_default(),
+        writes: settled.unwrap_or_default(),
         cost,
     }
 }
 
 /// An error, with the end of the call's reservation.
 fn unpaid(at: &At, error: llm::LlmError) -> Fail {
-    let sent = matches!(error, llm::LlmError::Unavailable { sent: true, .. });
-    match (&at.reserved, told(error)) {
-        (Some(reserved), error) if sent => Fail::Ended(error, reserved.lose()),
-        (Some(reserved), error) => Fail::Ended(error, reserved.release()),
-        (None, error) => Fail::Answer(error),
+    let cost = match &error {
+        llm::LlmError::Unavailable { cost, .. } => *cost,
+        llm::LlmError::Invalid(_) => MicroUsd::ZERO,
+    };
+    match &at.reserved {
+        Some(reserved) => Fail::Ended(told(error), reserved.lose(cost)),
+        None => Fail::Answer(told(error)),
     }
 }
 
@@ -123,8 +116,8 @@ impl Capability for Complete {
         let request = self.read.as_ref().map_err(Error::clone)?;
         match at.scope.kernel.models().complete(request).await {
             Ok(answer) => {
-                let cost = answer.cost;
-                Ok(paid(&at, answer, cost))
+                let (cost, uncertain) = (answer.cost, answer.is_uncertain());
+                Ok(paid(&at, answer, cost, uncertain))
             }
             Err(error) => Err(unpaid(&at, error)),
         }
@@ -164,7 +157,7 @@ impl Capability for Embed {
             Ok(embeddings) => embeddings,
             Err(error) => return Err(unpaid(&at, error)),
         };
-        let cost = embeddings.cost;
+        let (cost, uncertain) = (embeddings.cost, embeddings.is_uncertain());
         let answer = wit::Embeddings {
             vectors: embeddings.vectors,
             usage: usage(embeddings.usage),
@@ -173,7 +166,7 @@ impl Capability for Embed {
             model: embeddings.model,
             simulated: embeddings.simulated,
         };
-        Ok(paid(&at, answer, cost))
+        Ok(paid(&at, answer, cost, uncertain))
     }
 }
 

@@ -22,6 +22,7 @@ mod hub;
 mod input;
 mod ledger;
 mod limit;
+mod llm;
 mod observe;
 mod plugin_view;
 mod plugins;
@@ -144,6 +145,7 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(questions::answer))
         .routes(routes!(ledger::list))
         .routes(routes!(budgets::list))
+        .routes(routes!(llm::providers))
         .routes(routes!(events::list))
         .routes(routes!(webhooks::take))
         .routes(routes!(webhooks::get))

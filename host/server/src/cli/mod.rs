@@ -9,6 +9,7 @@ mod execution;
 mod guest_target;
 mod halt;
 mod listing;
+mod llm;
 mod plugin_build;
 mod plugin_inspect;
 mod plugin_install;
@@ -77,6 +78,9 @@ enum Command {
     /// Look at how much of the policy's budgets is spent
     #[command(subcommand)]
     Budget(budget::Command),
+    /// Look at who answers model calls
+    #[command(subcommand)]
+    Llm(llm::Command),
     /// Look at what agents ask people, and answer it
     #[command(subcommand)]
     Question(question::Command),
@@ -153,6 +157,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Task(command) => task::run(command).await,
             Command::Decision(command) => decision::run(command).await,
             Command::Budget(command) => budget::run(command).await,
+            Command::Llm(command) => llm::run(command).await,
             Command::Question(command) => question::run(command).await,
             Command::Execution(command) => execution::run(command).await,
             Command::Replay(args) => replay::run(args).await,

@@ -13,12 +13,10 @@ mod tests;
 mod turn;
 mod words;
 
-use crate::ToolCall;
-use crate::{
-    Embeddings, Finish, LlmError, Message, ModelClass, Price, Provider, Request, Response, Role,
-    Usage,
-};
-use mandate_types::MicroUsd;
+use crate::fault::{Fault, Kind};
+use crate::wire::{Answer, Vectors};
+use crate::{Finish, Message, ModelClass, Price, Provider, Request, Role, ToolCall, Usage};
+use serde_json::Map;
 use turn::Turn;
 
 const ID: &str = "simulated";
@@ -29,7 +27,7 @@ const LONG: u64 = 16 << 10;
 
 /// The provider of last resort, and of tests: always there, labelled in every answer, and free
 /// unless somebody wants to see what budgets do.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Simulated {
     price: Price,
 }
@@ -47,62 +45,55 @@ impl Provider for Simulated {
         ID
     }
 
-    fn serves(&self, _class: ModelClass) -> bool {
+    fn model(&self, _class: ModelClass) -> Option<&str> {
+        Some(MODEL)
+    }
+
+    fn price(&self, _class: ModelClass) -> Option<Price> {
+        Some(self.price)
+    }
+
+    fn is_simulated(&self) -> bool {
         true
     }
 
-    fn worst_case(&self, request: &Request) -> Option<MicroUsd> {
-        Some(self.price.worst_case(request))
-    }
-
-    fn worst_case_embed(&self, texts: &[String]) -> Option<MicroUsd> {
-        Some(self.price.worst_case_embed(texts))
-    }
-
-    async fn complete(&self, request: &Request) -> Result<Response, LlmError> {
+    async fn complete(&self, request: &Request) -> Result<Answer, Fault> {
         let turn = if request.input_bytes() > LONG {
             // A long conversation takes long to read: not on a thread that others wait for.
             let request = request.clone();
             let turn = tokio::task::spawn_blocking(move || turn::take(&request)).await;
-            turn.map_err(|lost| LlmError::Unavailable {
-                reason: format!("the simulated model broke off: {lost}"),
-                retry_after: None,
-                sent: false,
-            })??
+            turn.map_err(|lost| {
+                Fault::new(
+                    Kind::Interrupted,
+                    format!("the simulated model broke off: {lost}"),
+                )
+            })?
         } else {
-            turn::take(request)?
+            turn::take(request)
         };
+        let turn = turn.map_err(|error| Fault::new(Kind::Request, error.to_string()))?;
         let (message, finish) = limited(turn, request);
         let written: usize = message.tool_calls.iter().map(call_bytes).sum();
-        let usage = Usage {
-            input_tokens: tokens(request.input_bytes()),
-            output_tokens: tokens((message.text.len() + written) as u64),
-            ..Usage::default()
-        };
-        Ok(Response {
+        Ok(Answer {
+            usage: Some(Usage {
+                input_tokens: tokens(request.input_bytes()),
+                output_tokens: tokens((message.text.len() + written) as u64),
+                ..Usage::default()
+            }),
             message,
             finish,
-            usage,
-            cost: self.price.cost(&usage),
-            provider: ID.to_owned(),
-            model: MODEL.to_owned(),
-            simulated: true,
+            extra: Map::new(),
         })
     }
 
-    async fn embed(&self, texts: &[String]) -> Result<Embeddings, LlmError> {
+    async fn embed(&self, texts: &[String]) -> Result<Vectors, Fault> {
         let bytes: usize = texts.iter().map(String::len).sum();
-        let usage = Usage {
-            input_tokens: tokens(bytes as u64),
-            ..Usage::default()
-        };
-        Ok(Embeddings {
+        Ok(Vectors {
             vectors: texts.iter().map(|text| embed::vector(text)).collect(),
-            usage,
-            cost: self.price.cost(&usage),
-            provider: ID.to_owned(),
-            model: MODEL.to_owned(),
-            simulated: true,
+            usage: Some(Usage {
+                input_tokens: tokens(bytes as u64),
+                ..Usage::default()
+            }),
         })
     }
 }

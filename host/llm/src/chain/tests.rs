@@ -1,0 +1,259 @@
+//! Who is asked, in which order, how often, and what it costs.
+
+use super::*;
+use crate::fault::Kind;
+use crate::{Finish, Message, Role, ToolChoice};
+use serde_json::{Map, json};
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+/// Answers as it is told to, in order, and with "yes" after that.
+struct Scripted {
+    id: &'static str,
+    price: Option<Price>,
+    script: Mutex<VecDeque<Result<&'static str, Fault>>>,
+    asked: Mutex<Vec<Request>>,
+}
+
+impl Scripted {
+    fn new(id: &'static str, script: Vec<Result<&'static str, Fault>>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            price: Some(price()),
+            script: Mutex::new(script.into()),
+            asked: Mutex::default(),
+        })
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+}
+
+/// A dollar for a million tokens, two for those written: a micro-dollar and two.
+fn price() -> Price {
+    Price {
+        rates: crate::price::Rates {
+            input: 1_000_000,
+            cached: 1_000_000,
+            cache_write: 1_000_000,
+            output: 2_000_000,
+        },
+        long: None,
+    }
+}
+
+#[async_trait::async_trait]
+impl Provider for Scripted {
+    fn id(&self) -> &str {
+        self.id
+    }
+    fn model(&self, class: ModelClass) -> Option<&str> {
+        (class != ModelClass::Embed).then_some("m")
+    }
+    fn price(&self, _: ModelClass) -> Option<Price> {
+        self.price
+    }
+    async fn complete(&self, request: &Request) -> Result<Answer, Fault> {
+        self.asked.lock().unwrap().push(request.clone());
+        let next = self.script.lock().unwrap().pop_front().unwrap_or(Ok("yes"));
+        next.map(|text| Answer {
+            message: Message::text(Role::Assistant, text),
+            finish: Finish::Stop,
+            usage: Some(Usage {
+                input_tokens: 5,
+                output_tokens: 3,
+                ..Usage::default()
+            }),
+            extra: Map::new(),
+        })
+    }
+    async fn embed(&self, _: &[String]) -> Result<Vectors, Fault> {
+        Err(Fault::new(Kind::Model, "none"))
+    }
+}
+
+fn chain(providers: &[&Arc<Scripted>]) -> Chain {
+    let providers = providers.iter().map(|p| Arc::clone(p) as Arc<dyn Provider>);
+    Chain::new(providers.collect(), BreakerSettings::default())
+}
+
+fn busy() -> Fault {
+    Fault::new(Kind::Busy, "busy")
+}
+
+fn request() -> Request {
+    Request {
+        class: ModelClass::Fast,
+        messages: vec![Message::text(Role::User, "hello")],
+        tools: vec![],
+        tool_choice: ToolChoice::Auto,
+        output_schema: None,
+        max_output_tokens: 10,
+        temperature: None,
+        stop: vec![],
+    }
+}
+
+fn outcomes(attempts: &[Attempt]) -> Vec<(&str, &str)> {
+    attempts
+        .iter()
+        .map(|a| (a.provider.as_str(), a.outcome.as_str()))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_busy_is_asked_twice_and_then_the_next() {
+    let a = Scripted::new("a", vec![Err(busy()), Err(busy())]);
+    let b = Scripted::new("b", vec![]);
+    let answer = chain(&[&a, &b]).complete(&request()).await.unwrap();
+    assert_eq!(answer.provider, "b");
+    assert_eq!(
+        outcomes(&answer.attempts),
+        [("a", "busy"), ("a", "busy"), ("b", "answered")]
+    );
+    assert_eq!(answer.cost, MicroUsd(5 + 6), "who refuses is not paid");
+}
+
+#[tokio::test]
+async fn the_callers_mistake_goes_no_further() {
+    let wrong = Fault::new(Kind::Request, "no");
+    let a = Scripted::new("a", vec![Err(wrong)]);
+    let b = Scripted::new("b", vec![]);
+    let chain = chain(&[&a, &b]);
+    let error = chain.complete(&request()).await.unwrap_err();
+    assert_eq!(error, LlmError::Invalid("a: no".into()));
+    assert_eq!(b.asked(), 0);
+    let none = Request {
+        messages: vec![],
+        ..request()
+    };
+    assert!(chain.complete(&none).await.is_err());
+    assert_eq!(a.asked(), 1, "what is no request reached a provider");
+}
+
+#[tokio::test]
+async fn what_may_have_been_billed_is_booked_at_its_worst() {
+    let cut = Fault::arrived(Kind::Interrupted, "cut");
+    let garbled = Fault {
+        billed: Billed::Used(Usage {
+            input_tokens: 2,
+            ..Usage::default()
+        }),
+        ..Fault::new(Kind::Garbled, "garbled")
+    };
+    let a = Scripted::new("a", vec![Err(cut)]);
+    let b = Scripted::new("b", vec![Err(garbled)]);
+    let chain = chain(&[&a, &b]);
+    let LlmError::Unavailable { cost, .. } = chain.complete(&request()).await.unwrap_err() else {
+        panic!("it was answered");
+    };
+    assert_eq!(cost, MicroUsd((5 + 20) + 2));
+    assert_eq!(chain.worst_case(&request()), MicroUsd(2 * (5 + 20)));
+}
+
+#[tokio::test]
+async fn nobody_is_asked_whom_the_reserved_money_would_not_pay() {
+    let cut = || Err(Fault::arrived(Kind::Interrupted, "cut"));
+    let a = Scripted::new("a", vec![cut()]);
+    let b = Scripted::new("b", vec![cut()]);
+    let c = Scripted::new("c", vec![]);
+    let chain = chain(&[&a, &b, &c]);
+    let LlmError::Unavailable { cost, reason, .. } = chain.complete(&request()).await.unwrap_err()
+    else {
+        panic!("it was answered");
+    };
+    assert_eq!((cost, c.asked()), (chain.worst_case(&request()), 0));
+    assert!(reason.contains("c: what was reserved"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_refused_key_is_not_tried_again_and_a_spent_one_not_soon() {
+    let key = Fault::new(Kind::Key, "status 401");
+    let spent = Fault::new(Kind::Spent, "status 402");
+    let a = Scripted::new("a", vec![Err(key)]);
+    let b = Scripted::new("b", vec![Err(spent)]);
+    let c = Scripted::new("c", vec![]);
+    let chain = chain(&[&a, &b, &c]);
+    for _ in 0..3 {
+        assert_eq!(chain.complete(&request()).await.unwrap().provider, "c");
+    }
+    assert_eq!((a.asked(), b.asked(), c.asked()), (1, 1, 3));
+    let answer = chain.complete(&request()).await.unwrap();
+    assert_eq!(
+        outcomes(&answer.attempts),
+        [
+            ("a", "passed_over"),
+            ("b", "passed_over"),
+            ("c", "answered")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn whose_price_nobody_knows_is_not_asked() {
+    let a = Arc::new(Scripted {
+        price: None,
+        ..Arc::into_inner(Scripted::new("a", vec![])).unwrap()
+    });
+    let b = Scripted::new("b", vec![]);
+    let answer = chain(&[&a, &b]).complete(&request()).await.unwrap();
+    assert_eq!((answer.provider.as_str(), a.asked()), ("b", 0));
+    let why = answer.attempts[0].reason.as_ref().unwrap();
+    assert!(why.contains("[llm.providers.a]"), "{why}");
+}
+
+#[tokio::test]
+async fn another_form_is_repaired_once() {
+    let schema = Request {
+        output_schema: Some(json!({"type": "object", "required": ["n"]})),
+        ..request()
+    };
+    let a = Scripted::new("a", vec![Ok("sure!"), Ok("{\"n\": 1}")]);
+    let answer = chain(&[&a]).complete(&schema).await.unwrap();
+    assert_eq!(answer.message.text, "{\"n\": 1}");
+    assert_eq!(
+        outcomes(&answer.attempts),
+        [("a", "unfit"), ("a", "answered")]
+    );
+    assert_eq!(answer.cost, MicroUsd(2 * (5 + 6)), "both are paid");
+    let again = a.asked.lock().unwrap()[1].messages.len();
+    assert_eq!(again, 3);
+    let a = Scripted::new("a", vec![Ok("sure!"), Ok("really!")]);
+    let b = Scripted::new("b", vec![Ok("{\"n\": 2}")]);
+    let chain = chain(&[&a, &b]);
+    let answer = chain.complete(&schema).await.unwrap();
+    assert_eq!(answer.provider, "b");
+    assert!(answer.cost <= chain.worst_case(&schema));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_none_answers_every_reason_and_the_soonest_retry_are_told() {
+    let later = |seconds| Fault {
+        retry_after: Some(Duration::from_secs(seconds)),
+        ..busy()
+    };
+    let a = Scripted::new("a", vec![Err(later(9))]);
+    let b = Scripted::new("b", vec![Err(later(3))]);
+    let error = chain(&[&a, &b]).complete(&request()).await.unwrap_err();
+    assert_eq!(
+        error,
+        LlmError::Unavailable {
+            reason: "a: busy; b: busy".to_owned(),
+            retry_after: Some(Duration::from_secs(3)),
+            cost: MicroUsd::ZERO,
+        }
+    );
+    let none = Chain::default().embed(&["a".into()]).await.unwrap_err();
+    assert!(none.to_string().contains("`embed`"), "{none}");
+}
+
+#[tokio::test]
+async fn the_simulated_model_is_free_and_says_what_it_is() {
+    let chain = Chain::simulated(Price::FREE);
+    let answer = chain.complete(&request()).await.unwrap();
+    assert!(answer.simulated && answer.cost == MicroUsd::ZERO);
+    assert_eq!(chain.worst_case(&request()), MicroUsd::ZERO);
+    assert_eq!(chain.embed(&["a".into()]).await.unwrap().vectors.len(), 1);
+    assert!(chain.embed(&[]).await.is_err());
+}

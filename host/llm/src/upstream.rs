@@ -1,0 +1,276 @@
+//! One provider over HTTP: a request of ours, sent on its wire, and what came of it.
+
+use crate::catalog::{Row, Wire};
+use crate::fault::{Billed, Fault, Kind};
+use crate::wire::{self, Answer, Names, Vectors, Wrong};
+use crate::{ModelClass, Price, Provider, Request, pause};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode, Uri};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
+use serde_json::Value;
+use std::time::{Duration, SystemTime};
+
+/// Longer answers are not taken, in bytes.
+const MOST_BYTES: usize = 8 << 20;
+/// Of a refusal no more than this is read, in bytes.
+const MOST_REFUSAL: usize = 64 << 10;
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Until there is a connection, TLS included.
+    pub connect: Duration,
+    /// From the request to the head of its answer: the time a model needs for all of it, since
+    /// nothing is streamed.
+    pub first: Duration,
+    /// Between two pieces of an answer.
+    pub between: Duration,
+    /// For the whole of it.
+    pub total: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            first: Duration::from_secs(120),
+            between: Duration::from_secs(30),
+            total: Duration::from_secs(180),
+        }
+    }
+}
+
+/// Connections to providers, shared by all of them.
+pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Connections that trust `roots`; a connection takes at most `connect`.
+pub fn client(tls: rustls::ClientConfig, connect: Duration) -> HttpClient {
+    let mut http = HttpConnector::new();
+    http.set_connect_timeout(Some(connect));
+    http.set_nodelay(true);
+    http.enforce_http(false);
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
+    Client::builder(hyper_util::rt::TokioExecutor::new())
+        .pool_idle_timeout(Duration::from_secs(60))
+        .pool_timer(hyper_util::rt::TokioTimer::new())
+        .build(connector)
+}
+
+/// A provider that can be asked.
+pub struct Upstream {
+    row: Row,
+    key: Option<String>,
+    client: HttpClient,
+    deadlines: Deadlines,
+}
+
+impl Upstream {
+    /// The provider of `row`, with its key if it needs one.
+    pub fn new(row: Row, key: Option<String>, client: HttpClient, deadlines: Deadlines) -> Self {
+        Self {
+            row,
+            key,
+            client,
+            deadlines,
+        }
+    }
+
+    fn serving(&self, class: ModelClass) -> Result<&str, Fault> {
+        self.model(class)
+            .ok_or_else(|| Fault::new(Kind::Model, "it has no model of this class"))
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        let total = self.deadlines.total;
+        match tokio::time::timeout(total, self.post_untimed(path, body)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(late("no whole answer", total)),
+        }
+    }
+
+    async fn post_untimed(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        let answer = self.answer(self.message(path, body)?).await?;
+        let (head, mut body) = answer.into_parts();
+        let is_answer = head.status == StatusCode::OK;
+        let most = if is_answer { MOST_BYTES } else { MOST_REFUSAL };
+        let mut bytes = Vec::new();
+        let between = self.deadlines.between;
+        while let Some(frame) = tokio::time::timeout(between, body.frame())
+            .await
+            .map_err(|_| late("the answer stopped", between))?
+        {
+            let frame = frame.map_err(|e| Fault::arrived(Kind::Interrupted, chain_of(&e)))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if bytes.len() + data.len() > most {
+                if !is_answer {
+                    break;
+                }
+                let told = format!("the answer has more than {most} bytes");
+                return Err(Fault::arrived(Kind::Garbled, told));
+            }
+            bytes.extend_from_slice(&data);
+        }
+        if !is_answer {
+            let header = |name: &str| head.headers.get(name)?.to_str().ok();
+            let retry_after = pause::of(header, SystemTime::now());
+            return Err(wire::refusal(head.status.as_u16(), &bytes, retry_after));
+        }
+        read(&head.headers, &bytes)
+    }
+
+    /// Sends `message`, and waits for the head of its answer. As long as there is no connection,
+    /// TLS included, nothing was sent.
+    async fn answer(
+        &self,
+        mut message: hyper::Request<Full<Bytes>>,
+    ) -> Result<hyper::Response<Incoming>, Fault> {
+        let Deadlines { connect, first, .. } = self.deadlines;
+        let mut connection = capture_connection(&mut message);
+        let sent = self.client.request(message);
+        tokio::pin!(sent);
+        let early = tokio::select! {
+            biased;
+            answer = &mut sent => Some(answer),
+            _ = connection.wait_for_connection_metadata() => None,
+            () = tokio::time::sleep(connect) => {
+                let told = format!("no connection in {} s", connect.as_secs_f32());
+                return Err(Fault::new(Kind::Connection, told));
+            }
+        };
+        let answer = match early {
+            Some(answer) => answer,
+            None => tokio::time::timeout(first, sent)
+                .await
+                .map_err(|_| late("no answer", first))?,
+        };
+        answer.map_err(|error| {
+            let told = chain_of(&error);
+            if error.is_connect() {
+                Fault::new(Kind::Connection, told)
+            } else {
+                Fault::arrived(Kind::Interrupted, told)
+            }
+        })
+    }
+
+    fn message(&self, path: &str, body: &Value) -> Result<hyper::Request<Full<Bytes>>, Fault> {
+        let wrong = |what: String| Fault::new(Kind::Connection, what);
+        let url = format!("{}{path}", self.row.url.trim_end_matches('/'));
+        let uri: Uri = url
+            .parse()
+            .map_err(|error| wrong(format!("`{url}` is no URL: {error}")))?;
+        let mut message = hyper::Request::builder()
+            .method(Method::POST)
+            .uri(uri)
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(key) = &self.key {
+            let (name, value) = match self.row.wire {
+                Wire::OpenAi => (AUTHORIZATION, format!("Bearer {key}")),
+                Wire::Anthropic => (HeaderName::from_static("x-api-key"), key.clone()),
+            };
+            let mut value = HeaderValue::try_from(value)
+                .map_err(|_| Fault::new(Kind::Key, "the key cannot be in a header"))?;
+            value.set_sensitive(true);
+            message = message.header(name, value);
+        }
+        if self.row.wire == Wire::Anthropic {
+            message = message.header("anthropic-version", wire::anthropic::VERSION);
+        }
+        message
+            .body(Full::new(Bytes::from(body.to_string())))
+            .map_err(|error| wrong(error.to_string()))
+    }
+}
+
+#[async_trait::async_trait]
+impl Provider for Upstream {
+    fn id(&self) -> &str {
+        &self.row.id
+    }
+
+    fn model(&self, class: ModelClass) -> Option<&str> {
+        self.row.models.get(&class).map(String::as_str)
+    }
+
+    fn price(&self, class: ModelClass) -> Option<Price> {
+        self.row.price(self.model(class)?)
+    }
+
+    async fn complete(&self, request: &Request) -> Result<Answer, Fault> {
+        let model = self.serving(request.class)?;
+        let names = Names::of(request);
+        let quirks = self.row.quirks(model);
+        match self.row.wire {
+            Wire::OpenAi => {
+                let body = wire::openai::request(request, model, &names, &quirks);
+                let answer = self.post("/chat/completions", &body).await?;
+                wire::openai::answer(answer, &names)
+            }
+            Wire::Anthropic => {
+                let body = wire::anthropic::request(request, model, &names, &quirks);
+                let answer = self.post("/messages", &body).await?;
+                wire::anthropic::answer(answer, &names)
+            }
+        }
+        .map_err(garbled)
+    }
+
+    async fn embed(&self, texts: &[String]) -> Result<Vectors, Fault> {
+        let model = self.serving(ModelClass::Embed)?;
+        let body = wire::openai::embeddings_request(texts, model, &self.row.quirks(model));
+        let answer = self.post("/embeddings", &body).await?;
+        wire::openai::embeddings(&answer, texts.len()).map_err(garbled)
+    }
+}
+
+/// The body as JSON, if it says that it is.
+fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Fault> {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let kind = kind.unwrap_or_default().to_ascii_lowercase();
+    if !kind.contains("json") {
+        let told = format!("the answer is `{kind}` and not JSON");
+        return Err(Fault::arrived(Kind::Garbled, told));
+    }
+    serde_json::from_slice(bytes)
+        .map_err(|error| Fault::arrived(Kind::Garbled, format!("the answer is no JSON: {error}")))
+}
+
+fn late(what: &str, after: Duration) -> Fault {
+    let told = format!("{what} in {} s", after.as_secs_f32());
+    Fault::arrived(Kind::Interrupted, told)
+}
+
+fn garbled(wrong: Wrong) -> Fault {
+    Fault {
+        billed: wrong.usage.map_or(Billed::Unknown, Billed::Used),
+        ..Fault::new(Kind::Garbled, wrong.what)
+    }
+}
+
+/// An error with all its causes: the outermost says least.
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !told.contains(&said) {
+            told.push_str(": ");
+            told.push_str(&said);
+        }
+        cause = inner.source();
+    }
+    told
+}

@@ -1,0 +1,100 @@
+//! Bodies there and back.
+
+use super::*;
+use crate::{ModelClass, ToolSpec};
+
+fn asked() -> Request {
+    let call = |id: &str| ToolCall {
+        id: id.into(),
+        name: "text.count".into(),
+        arguments: json!({"text": "a"}),
+    };
+    Request {
+        class: ModelClass::Smart,
+        messages: vec![
+            Message::text(Role::System, "be brief"),
+            Message::text(Role::User, "count"),
+            Message {
+                tool_calls: vec![call("1"), call("2")],
+                ..Message::text(Role::Assistant, " ")
+            },
+            Message::tool_result("1", "1"),
+            Message::tool_result("2", "1"),
+            Message::text(Role::User, "go on"),
+        ],
+        tools: vec![ToolSpec {
+            name: "text.count".into(),
+            description: "counts".into(),
+            parameters: json!({"type": "object"}),
+        }],
+        tool_choice: ToolChoice::Required,
+        output_schema: Some(json!({"type": "object"})),
+        max_output_tokens: 50,
+        temperature: Some(1.5),
+        stop: vec![],
+    }
+}
+
+#[test]
+fn a_conversation_becomes_turns() {
+    let asked = asked();
+    let quirks = [Quirk::TemperatureAtMostOne].into();
+    let body = request(&asked, "m", &Names::of(&asked), &quirks);
+    assert_eq!(body["max_tokens"], 50);
+    assert_eq!(body["temperature"], 1.0);
+    assert_eq!(body["tool_choice"], json!({"type": "any"}));
+    assert_eq!(body["tools"][0]["name"], "text_count");
+    let system = body["system"].as_str().unwrap();
+    assert!(
+        system.starts_with("be brief\n\nAnswer with one JSON"),
+        "{system}"
+    );
+    let result = |id: &str| json!({"type": "tool_result", "tool_use_id": id, "content": "1"});
+    let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "text_count", "input": {"text": "a"}});
+    assert_eq!(
+        body["messages"],
+        json!([
+            {"role": "user", "content": [{"type": "text", "text": "count"}]},
+            {"role": "assistant", "content": [call("1"), call("2")]},
+            {"role": "user", "content": [result("1"), result("2"), {"type": "text", "text": "go on"}]}
+        ])
+    );
+    let shy = [Quirk::NoTemperature, Quirk::NoRequiredToolChoice].into();
+    let body = request(&asked, "m", &Names::of(&asked), &shy);
+    assert_eq!(body["tool_choice"], json!({"type": "auto"}));
+    assert!(body.get("temperature").is_none());
+}
+
+#[test]
+fn an_answer_is_read_and_its_cache_is_part_of_the_input() {
+    let asked = asked();
+    let said = json!({
+        "id": "msg", "type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use",
+        "content": [
+            {"type": "thinking", "thinking": "hm"},
+            {"type": "text", "text": "one"},
+            {"type": "tool_use", "id": "3", "name": "text_count", "input": {"text": "b"}}
+        ],
+        "usage": {"input_tokens": 10, "cache_read_input_tokens": 50, "cache_creation_input_tokens": 40, "output_tokens": 7}
+    });
+    let read = answer(said, &Names::of(&asked)).unwrap();
+    assert_eq!(read.message.text, "one");
+    assert_eq!(read.message.tool_calls[0].name, "text.count");
+    assert_eq!(read.finish, Finish::ToolCalls);
+    let usage = read.usage.unwrap();
+    assert_eq!(usage.input_tokens, 100);
+    assert_eq!((usage.cached_tokens, usage.cache_write_tokens), (50, 40));
+    assert_eq!(read.extra["content"][0]["thinking"], "hm");
+}
+
+#[test]
+fn what_is_no_answer_is_told() {
+    let names = Names::default();
+    let empty = json!({"content": [], "usage": {"input_tokens": 3}});
+    let wrong = answer(empty, &names).unwrap_err();
+    assert!(wrong.what.contains("empty") && wrong.usage.is_some());
+    assert!(answer(json!({"content": "x"}), &names).is_err());
+    let cut = json!({"content": [{"type": "text", "text": "a"}], "stop_reason": "max_tokens"});
+    let cut = answer(cut, &names).unwrap();
+    assert_eq!((cut.finish, cut.usage), (Finish::Length, None));
+}

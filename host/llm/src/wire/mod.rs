@@ -1,0 +1,73 @@
+//! The wires on which providers are spoken to: what is asked as their bodies, and what they
+//! answer as ours. Nothing here sends anything.
+
+pub mod anthropic;
+mod names;
+pub mod openai;
+mod refusal;
+
+pub use names::Names;
+pub use refusal::refusal;
+
+use crate::{Finish, Message, Usage};
+use serde_json::{Map, Value};
+
+/// The most characters of what a provider says of itself.
+const MOST_SAID: usize = 300;
+
+/// What a provider answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Of role `assistant`.
+    pub message: Message,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Tokens, if it says.
+    pub usage: Option<Usage>,
+    /// What else it said.
+    pub extra: Map<String, Value>,
+}
+
+/// What a provider answered to texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vectors {
+    /// One per text, in order, as they came.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens, if it says.
+    pub usage: Option<Usage>,
+}
+
+/// An answer that is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// What is wrong with it.
+    pub what: String,
+    /// What it is billed for all the same, if it says.
+    pub usage: Option<Usage>,
+}
+
+impl Wrong {
+    fn new(what: &str, usage: Option<Usage>) -> Self {
+        Self {
+            what: what.to_owned(),
+            usage,
+        }
+    }
+}
+
+/// The members of an object that are not among `known`, null ones left out.
+fn fields_but(value: Value, known: &[&str]) -> Map<String, Value> {
+    let Value::Object(fields) = value else {
+        return Map::new();
+    };
+    fields
+        .into_iter()
+        .filter(|(name, value)| !known.contains(&name.as_str()) && !value.is_null())
+        .collect()
+}
+
+/// On one line, and not too much of it.
+fn limited(text: &str) -> String {
+    let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    line.take(MOST_SAID).collect()
+}

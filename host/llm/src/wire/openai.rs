@@ -1,0 +1,331 @@
+//! The wire that most providers speak: OpenAI's chat completions and embeddings.
+
+use super::names::Names;
+use super::{Answer, Vectors, Wrong, fields_but, limited};
+use crate::catalog::{Quirk, Quirks};
+use crate::structured;
+use crate::{Finish, Message, Request, Role, ToolCall, ToolChoice, Usage};
+use serde_json::{Map, Value, json};
+
+/// A request as the body of `POST /chat/completions`.
+pub fn request(request: &Request, model: &str, names: &Names, quirks: &Quirks) -> Value {
+    let has = |quirk: Quirk| quirks.contains(&quirk);
+    let mut body = Map::new();
+    let mut set = |name: &str, value: Value| body.insert(name.to_owned(), value);
+    set("model", json!(model));
+    let format = format(request, &has);
+    let mut messages: Vec<Value> = request.messages.iter().map(|m| message(m, names)).collect();
+    if let (Some(schema), false) = (
+        &request.output_schema,
+        matches!(format, Some(Format::Schema(_))),
+    ) {
+        let told = structured::in_words(schema);
+        messages.insert(0, json!({"role": "system", "content": told}));
+    }
+    set("messages", Value::Array(messages));
+    let most = if has(Quirk::MaxCompletionTokens) {
+        "max_completion_tokens"
+    } else {
+        "max_tokens"
+    };
+    set(most, json!(request.max_output_tokens));
+    if let Some(temperature) = request.temperature.filter(|_| !has(Quirk::NoTemperature)) {
+        let most = if has(Quirk::TemperatureAtMostOne) {
+            1.0
+        } else {
+            2.0
+        };
+        set("temperature", json!(temperature.min(most)));
+    }
+    if !request.stop.is_empty() && !has(Quirk::NoStop) {
+        set("stop", json!(request.stop));
+    }
+    if !request.tools.is_empty() {
+        let (tools, choice) = tools(request, names, &has);
+        set("tools", tools);
+        set("tool_choice", choice);
+        if has(Quirk::ToolsNeedEffortNone) {
+            set("reasoning_effort", json!("none"));
+        }
+    }
+    match format {
+        Some(Format::Schema(format) | Format::Json(format)) => set("response_format", format),
+        None => None,
+    };
+    Value::Object(body)
+}
+
+/// The tools on offer, and whether one must be called. Who cannot be told that one must is
+/// offered no other, and his answer is looked at.
+fn tools(request: &Request, names: &Names, has: &impl Fn(Quirk) -> bool) -> (Value, Value) {
+    let required = if has(Quirk::NoRequiredToolChoice) {
+        json!("auto")
+    } else if has(Quirk::RequiredIsAny) {
+        json!("any")
+    } else {
+        json!("required")
+    };
+    let mut only = None;
+    let choice = match &request.tool_choice {
+        ToolChoice::Auto => json!("auto"),
+        ToolChoice::None => json!("none"),
+        ToolChoice::Required => required,
+        ToolChoice::Tool(name) if has(Quirk::NoNamedToolChoice) => {
+            only = Some(name);
+            required
+        }
+        ToolChoice::Tool(name) => {
+            json!({"type": "function", "function": {"name": names.there(name)}})
+        }
+    };
+    let offered = request.tools.iter();
+    let tools = offered
+        .filter(|tool| only.is_none_or(|only| *only == tool.name))
+        .map(|tool| {
+            json!({
+                "type": "function",
+                "function": {
+                    "name": names.there(&tool.name),
+                    "description": tool.description,
+                    "parameters": tool.parameters,
+                }
+            })
+        });
+    (tools.collect(), choice)
+}
+
+/// In which form the answer is to come, as far as the provider can be told.
+enum Format {
+    /// By the schema.
+    Schema(Value),
+    /// As JSON of any form.
+    Json(Value),
+}
+
+fn format(request: &Request, has: &impl Fn(Quirk) -> bool) -> Option<Format> {
+    let schema = request.output_schema.as_ref()?;
+    let with_tools = !request.tools.is_empty() && has(Quirk::SchemaNotWithTools);
+    if has(Quirk::NoJsonMode) || with_tools {
+        return None;
+    }
+    if has(Quirk::NoJsonSchema) {
+        return Some(Format::Json(json!({"type": "json_object"})));
+    }
+    Some(Format::Schema(
+        json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}),
+    ))
+}
+
+fn message(message: &Message, names: &Names) -> Value {
+    match message.role {
+        Role::System => json!({"role": "system", "content": message.text}),
+        Role::User => json!({"role": "user", "content": message.text}),
+        Role::Tool => json!({
+            "role": "tool",
+            "tool_call_id": message.tool_call_id,
+            "content": message.text,
+        }),
+        Role::Assistant if message.tool_calls.is_empty() => {
+            json!({"role": "assistant", "content": message.text})
+        }
+        Role::Assistant => {
+            let calls = message.tool_calls.iter().map(|call| {
+                json!({
+                    "id": call.id,
+                    "type": "function",
+                    "function": {
+                        "name": names.there(&call.name),
+                        "arguments": call.arguments.to_string(),
+                    }
+                })
+            });
+            let text = (!message.text.is_empty()).then_some(&message.text);
+            json!({"role": "assistant", "content": text, "tool_calls": calls.collect::<Value>()})
+        }
+    }
+}
+
+/// What an answer of `POST /chat/completions` says.
+///
+/// # Errors
+/// [`Wrong`]: it is none that can be used; with the usage, if it says one.
+pub fn answer(mut body: Value, names: &Names) -> Result<Answer, Wrong> {
+    let used = usage(&body);
+    let wrong = |what: &str| Wrong::new(what, used);
+    let choice = body.pointer_mut("/choices/0").map(Value::take);
+    let mut choice = choice.ok_or_else(|| wrong("the answer has no choices"))?;
+    let mut said = choice
+        .get_mut("message")
+        .map(Value::take)
+        .ok_or_else(|| wrong("the answer has no message"))?;
+    let text = content(said.get("content"));
+    let mut calls = Vec::new();
+    if let Some(asked) = said.get_mut("tool_calls").and_then(Value::as_array_mut) {
+        for (place, call) in asked.iter_mut().enumerate() {
+            calls.push(tool_call(call, place, names).map_err(|what| wrong(&what))?);
+        }
+    }
+    let refusal = said.get("refusal").and_then(Value::as_str);
+    let finish = match choice.get("finish_reason").and_then(Value::as_str) {
+        _ if refusal.is_some_and(|said| !said.is_empty()) => Finish::Filtered,
+        Some("length") => Finish::Length,
+        Some("content_filter") => Finish::Filtered,
+        _ if !calls.is_empty() => Finish::ToolCalls,
+        _ => Finish::Stop,
+    };
+    let text = if text.is_empty() {
+        refusal.unwrap_or_default().to_owned()
+    } else {
+        text
+    };
+    if text.is_empty() && calls.is_empty() && finish == Finish::Stop {
+        return Err(wrong("the answer is empty"));
+    }
+    let mut extra = fields_but(body, &["choices", "usage", "model", "object", "created"]);
+    let rest = fields_but(said, &["role", "content", "tool_calls", "refusal"]);
+    if !rest.is_empty() {
+        extra.insert("message".to_owned(), Value::Object(rest));
+    }
+    Ok(Answer {
+        message: Message {
+            tool_calls: calls,
+            ..Message::text(Role::Assistant, text)
+        },
+        finish,
+        usage: used,
+        extra,
+    })
+}
+
+/// A text, or a list of parts with texts.
+fn content(content: Option<&Value>) -> String {
+    match content {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => parts
+            .iter()
+            .filter_map(|part| part.get("text").and_then(Value::as_str))
+            .collect(),
+        _ => String::new(),
+    }
+}
+
+fn tool_call(call: &mut Value, place: usize, names: &Names) -> Result<ToolCall, String> {
+    let id = call.get("id").and_then(Value::as_str).unwrap_or_default();
+    let id = if id.is_empty() {
+        format!("call-{place}")
+    } else {
+        id.to_owned()
+    };
+    let function = call.get_mut("function").map(Value::take);
+    let mut function = function.ok_or("a tool call names no function")?;
+    let name = function.get("name").and_then(Value::as_str);
+    let name = names.back(name.ok_or("a tool call names no function")?);
+    let arguments = match function.get_mut("arguments").map(Value::take) {
+        Some(Value::String(text)) if text.trim().is_empty() => json!({}),
+        Some(Value::String(text)) => serde_json::from_str(&text)
+            .map_err(|error| format!("the arguments of a call of `{name}` are no JSON: {error}"))?,
+        Some(object @ Value::Object(_)) => object,
+        _ => json!({}),
+    };
+    Ok(ToolCall {
+        id,
+        name,
+        arguments,
+    })
+}
+
+/// Tokens, as far as they are said; none if they are not.
+pub fn usage(body: &Value) -> Option<Usage> {
+    let said = [
+        "/usage",
+        // Groq, and NVIDIA when it streams.
+        "/x_groq/usage",
+    ]
+    .iter()
+    .find_map(|place| body.pointer(place).filter(|usage| usage.is_object()))?;
+    let count = |place: &str| said.pointer(place).and_then(Value::as_u64);
+    let input = count("/prompt_tokens")?;
+    let cached = count("/prompt_tokens_details/cached_tokens")
+        .or_else(|| count("/prompt_cache_hit_tokens"))
+        .or_else(|| count("/cached_tokens"))
+        .unwrap_or(0);
+    let written = count("/completion_tokens").unwrap_or(0);
+    let reasoning = count("/completion_tokens_details/reasoning_tokens").unwrap_or(0);
+    let cache_write = count("/prompt_tokens_details/cache_write_tokens").unwrap_or(0);
+    // Some count what is not shown beside the rest. The total tells, and so does the sum.
+    let apart = count("/total_tokens").is_some_and(|total| total == input + written + reasoning)
+        || reasoning > written;
+    Some(Usage {
+        input_tokens: input,
+        cached_tokens: cached.min(input),
+        cache_write_tokens: cache_write.min(input),
+        output_tokens: if apart { written + reasoning } else { written },
+        reasoning_tokens: reasoning,
+    })
+}
+
+/// Texts as the body of `POST /embeddings`.
+pub fn embeddings_request(texts: &[String], model: &str, quirks: &Quirks) -> Value {
+    let mut body = json!({"model": model, "input": texts, "encoding_format": "float"});
+    if let Some(body) = body.as_object_mut()
+        && quirks.contains(&Quirk::EmbedInputType)
+    {
+        // What is kept and what is searched for are not told apart.
+        body.insert("input_type".to_owned(), json!("passage"));
+    }
+    body
+}
+
+/// What an answer of `POST /embeddings` says.
+///
+/// # Errors
+/// [`Wrong`]: it does not have a vector for each text.
+pub fn embeddings(body: &Value, texts: usize) -> Result<Vectors, Wrong> {
+    let used = usage(body);
+    let wrong = |what: &str| Wrong::new(what, used);
+    let data = body.get("data").and_then(Value::as_array);
+    let data = data.ok_or_else(|| wrong("the answer has no vectors"))?;
+    let mut vectors: Vec<Option<Vec<f32>>> = vec![None; texts];
+    for (place, entry) in data.iter().enumerate() {
+        let index = entry.get("index").and_then(Value::as_u64);
+        let index = index.map_or(place, |index| usize::try_from(index).unwrap_or(usize::MAX));
+        let slot = vectors
+            .get_mut(index)
+            .ok_or_else(|| wrong("the answer has more vectors than texts were sent"))?;
+        let numbers = entry.get("embedding").and_then(Value::as_array);
+        let numbers = numbers.ok_or_else(|| wrong("an entry of the answer has no vector"))?;
+        let vector: Option<Vec<f32>> = numbers
+            .iter()
+            .map(|number| number.as_f64().map(|number| number as f32))
+            .collect();
+        *slot = Some(vector.ok_or_else(|| wrong("a vector is not made of numbers"))?);
+    }
+    let vectors: Option<Vec<Vec<f32>>> = vectors.into_iter().collect();
+    let vectors = vectors.ok_or_else(|| wrong("the answer has fewer vectors than texts"))?;
+    Ok(Vectors {
+        vectors,
+        usage: used,
+    })
+}
+
+/// What a refusal says, for people and for [`super::refusal`]: message and code.
+pub fn refusal(body: &Value) -> (String, String) {
+    let error = body.get("error").unwrap_or(body);
+    let error = error.get(0).unwrap_or(error);
+    let text = |name: &str| match error.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    };
+    let message = match error {
+        Value::String(text) => text.clone(),
+        _ => text("message"),
+    };
+    let detail = error.pointer("/details/error_code").and_then(Value::as_str);
+    let detail = detail.unwrap_or_default().to_owned();
+    let codes = [text("code"), text("type"), text("status"), detail];
+    (limited(&message), codes.join(" "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! Bodies there and back, with what providers do differently.
+
+use super::*;
+use crate::{ModelClass, ToolSpec};
+
+fn asked() -> Request {
+    let call = ToolCall {
+        id: "c1".into(),
+        name: "text.count".into(),
+        arguments: json!({"text": "a"}),
+    };
+    Request {
+        class: ModelClass::Fast,
+        messages: vec![
+            Message::text(Role::System, "be brief"),
+            Message::text(Role::User, "count"),
+            Message {
+                tool_calls: vec![call],
+                ..Message::text(Role::Assistant, "")
+            },
+            Message::tool_result("c1", "1"),
+        ],
+        tools: vec![
+            ToolSpec {
+                name: "text.count".into(),
+                description: "counts".into(),
+                parameters: json!({"type": "object"}),
+            },
+            ToolSpec {
+                name: "other".into(),
+                description: String::new(),
+                parameters: json!({}),
+            },
+        ],
+        tool_choice: ToolChoice::Tool("text.count".into()),
+        output_schema: Some(json!({"type": "object"})),
+        max_output_tokens: 50,
+        temperature: Some(1.5),
+        stop: vec!["END".into()],
+    }
+}
+
+fn body(quirks: &[Quirk]) -> Value {
+    let asked = asked();
+    let quirks = quirks.iter().copied().collect();
+    request(&asked, "m-1", &Names::of(&asked), &quirks)
+}
+
+#[test]
+fn a_request_has_all_its_parts() {
+    assert_eq!(
+        body(&[]),
+        json!({
+            "model": "m-1",
+            "messages": [
+                {"role": "system", "content": "be brief"},
+                {"role": "user", "content": "count"},
+                {"role": "assistant", "content": null, "tool_calls": [{
+                    "id": "c1", "type": "function",
+                    "function": {"name": "text_count", "arguments": "{\"text\":\"a\"}"}
+                }]},
+                {"role": "tool", "tool_call_id": "c1", "content": "1"}
+            ],
+            "max_tokens": 50,
+            "temperature": 1.5,
+            "stop": ["END"],
+            "tools": [
+                {"type": "function", "function": {"name": "text_count", "description": "counts", "parameters": {"type": "object"}}},
+                {"type": "function", "function": {"name": "other", "description": "", "parameters": {}}}
+            ],
+            "tool_choice": {"type": "function", "function": {"name": "text_count"}},
+            "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
+        })
+    );
+}
+
+#[test]
+fn quirks_leave_out_and_say_in_words() {
+    let body = body(&[
+        Quirk::MaxCompletionTokens,
+        Quirk::TemperatureAtMostOne,
+        Quirk::NoStop,
+        Quirk::NoNamedToolChoice,
+        Quirk::RequiredIsAny,
+        Quirk::ToolsNeedEffortNone,
+        Quirk::SchemaNotWithTools,
+    ]);
+    for gone in ["max_tokens", "stop", "response_format"] {
+        assert!(body.get(gone).is_none(), "{gone}");
+    }
+    assert_eq!(body["max_completion_tokens"], 50);
+    assert_eq!(body["temperature"], 1.0);
+    assert_eq!(body["tool_choice"], "any");
+    assert_eq!(body["tools"].as_array().unwrap().len(), 1, "only that one");
+    assert_eq!(body["reasoning_effort"], "none");
+    let told = body["messages"][0]["content"].as_str().unwrap();
+    assert!(told.contains("{\"type\":\"object\"}"), "{told}");
+    let json_only = super::tests::body(&[Quirk::NoJsonSchema, Quirk::NoRequiredToolChoice]);
+    assert_eq!(json_only["response_format"], json!({"type": "json_object"}));
+}
+
+#[test]
+fn an_answer_is_read_with_its_calls_and_what_else_it_says() {
+    let asked = asked();
+    let names = Names::of(&asked);
+    let said = json!({
+        "id": "x", "object": "chat.completion", "model": "m-1-2026", "system_fingerprint": "fp",
+        "choices": [{"index": 0, "finish_reason": "tool_calls", "message": {
+            "role": "assistant", "content": null, "reasoning_content": "hm",
+            "tool_calls": [{"id": "c2", "type": "function", "function": {"name": "text_count", "arguments": "{\"text\": \"b\"}"}}]
+        }}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120,
+            "prompt_tokens_details": {"cached_tokens": 60}, "completion_tokens_details": {"reasoning_tokens": 5}}
+    });
+    let read = answer(said, &names).unwrap();
+    assert_eq!(read.message.tool_calls[0].name, "text.count");
+    assert_eq!(read.message.tool_calls[0].arguments, json!({"text": "b"}));
+    assert_eq!(read.finish, Finish::ToolCalls);
+    let usage = read.usage.unwrap();
+    assert_eq!((usage.input_tokens, usage.cached_tokens), (100, 60));
+    assert_eq!((usage.output_tokens, usage.reasoning_tokens), (20, 5));
+    assert_eq!(read.extra["system_fingerprint"], "fp");
+    assert_eq!(read.extra["message"]["reasoning_content"], "hm");
+}
+
+#[test]
+fn what_is_not_shown_is_billed_also_where_it_is_counted_apart() {
+    let said = json!({"usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 20,
+        "completion_tokens_details": {"reasoning_tokens": 7}}});
+    assert_eq!(usage(&said).unwrap().output_tokens, 10);
+    let groq = json!({"x_groq": {"usage": {"prompt_tokens": 1, "completion_tokens": 2}}});
+    assert_eq!(usage(&groq).unwrap().output_tokens, 2);
+    let deepseek = json!({"usage": {"prompt_tokens": 9, "prompt_cache_hit_tokens": 4}});
+    assert_eq!(usage(&deepseek).unwrap().cached_tokens, 4);
+    assert_eq!(usage(&json!({"usage": null})), None);
+}
+
+#[test]
+fn what_is_no_answer_is_told_with_its_bill() {
+    let names = Names::default();
+    let paid = json!({"prompt_tokens": 5, "completion_tokens": 1});
+    let message = |message: Value| json!({"choices": [{"message": message}], "usage": paid});
+    for (body, what) in [
+        (json!({"usage": paid}), "choices"),
+        (json!({"choices": [], "usage": paid}), "choices"),
+        (message(json!({"content": ""})), "empty"),
+        (
+            message(
+                json!({"tool_calls": [{"id": "1", "function": {"name": "a", "arguments": "{\"x\":"}}]}),
+            ),
+            "no JSON",
+        ),
+        (message(json!({"tool_calls": [{"id": "1"}]})), "function"),
+    ] {
+        let wrong = answer(body, &names).unwrap_err();
+        assert!(wrong.what.contains(what), "{}", wrong.what);
+        assert_eq!(wrong.usage.unwrap().input_tokens, 5);
+    }
+    let refused = message(json!({"content": null, "refusal": "I will not"}));
+    let refused = answer(refused, &names).unwrap();
+    assert_eq!(refused.finish, Finish::Filtered);
+    assert_eq!(refused.message.text, "I will not");
+}
+
+#[test]
+fn vectors_come_in_the_order_of_the_texts() {
+    let said = json!({"data": [
+        {"index": 1, "embedding": [0.0, 1.0]}, {"index": 0, "embedding": [1, 0]}
+    ], "usage": {"prompt_tokens": 4, "total_tokens": 4}});
+    let read = embeddings(&said, 2).unwrap();
+    assert_eq!(read.vectors, [vec![1.0, 0.0], vec![0.0, 1.0]]);
+    assert_eq!(read.usage.unwrap().input_tokens, 4);
+    assert!(embeddings(&said, 3).unwrap_err().what.contains("fewer"));
+    assert!(embeddings(&said, 1).unwrap_err().what.contains("more"));
+}

@@ -1,0 +1,95 @@
+//! Who answers model calls here: the providers whose key is in the environment, in their order,
+//! and at last the simulated one.
+
+use crate::config::ModelConfig;
+use anyhow::{Context, bail};
+use mandate_llm::breaker::BreakerSettings;
+use mandate_llm::catalog::{self, Row};
+use mandate_llm::providers::Simulated;
+use mandate_llm::upstream::{Deadlines, HttpClient, Upstream, client};
+use mandate_llm::{Chain, Provider};
+use std::sync::Arc;
+
+/// The name under which the simulated model is in an order.
+const SIMULATED: &str = "simulated";
+
+/// The chain that `config` describes, with keys from the environment.
+///
+/// # Errors
+/// What is wrong with `[models]`.
+pub fn chain(config: &ModelConfig) -> anyhow::Result<Chain> {
+    let rows = catalog::rows(&config.providers).context("[models.providers]")?;
+    let known = |id: &str| id == SIMULATED || rows.iter().any(|row| row.id == id);
+    if let Some(unknown) = config.order.iter().find(|id| !known(id)) {
+        bail!(
+            "[models] order: there is no provider `{unknown}`; known are {}, and those of [models.providers]",
+            rows.iter()
+                .map(|row| row.id.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
+    }
+    let mut chosen = Vec::new();
+    let mut simulated = config.order.is_empty();
+    if config.order.is_empty() {
+        for row in rows {
+            // One of the operator's own machine is there if he says so.
+            let is_wanted = !row.local || config.providers.contains_key(&row.id);
+            let key = key(&row);
+            if is_wanted && (row.local || key.is_some()) {
+                chosen.push((row, key));
+            }
+        }
+    } else {
+        for id in &config.order {
+            let Some(row) = rows.iter().find(|row| row.id == *id) else {
+                simulated = true;
+                continue;
+            };
+            let key = key(row);
+            if key.is_none() && !row.local {
+                bail!(
+                    "[models] order: the provider `{id}` has no key; set {}",
+                    row.keys.join(" or ")
+                );
+            }
+            chosen.push((row.clone(), key));
+        }
+    }
+    let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
+    if !chosen.is_empty() {
+        let deadlines = Deadlines::default();
+        let client: HttpClient = client(tls()?, deadlines.connect);
+        for (row, key) in chosen {
+            let (variable, key) = key.unzip();
+            tracing::info!(provider = row.id, "models are asked here");
+            let row = row.with_key(variable.as_deref());
+            let upstream = Upstream::new(row, key, client.clone(), deadlines);
+            providers.push(Arc::new(upstream));
+        }
+    }
+    if simulated {
+        providers.push(Arc::new(Simulated::priced(config.simulated.price())));
+    }
+    Ok(Chain::new(providers, BreakerSettings::default()))
+}
+
+/// The environment variable that holds the key of `row`, and the key.
+fn key(row: &Row) -> Option<(String, String)> {
+    row.keys.iter().find_map(|variable| {
+        let key = std::env::var(variable).ok()?;
+        let key = key.trim();
+        (!key.is_empty()).then(|| (variable.clone(), key.to_owned()))
+    })
+}
+
+/// TLS with the authorities that this machine trusts.
+fn tls() -> anyhow::Result<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
