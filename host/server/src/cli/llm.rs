@@ -45,7 +45,7 @@ fn line(provider: &Value) -> String {
         } else {
             " (nobody knows its price: not asked)"
         };
-        line.push_str(&format!("\n    {class:<6} {name}  {state}{unpriced} {why}").trim_end());
+        line.push_str(format!("\n    {class:<6} {name}  {state}{unpriced} {why}").trim_end());
     }
     line
 }
