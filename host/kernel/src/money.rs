@@ -1,59 +1,117 @@
-//! Money for model calls: what one may cost is reserved before a model is asked, and settled
-//! together with its answer.
+//! Money for model calls: what an attempt may cost is reserved before it is made, and settled
+//! when it ends; the last one together with the answer.
 
 use crate::capability::{At, Scope};
 use crate::decision::{Lifted, ended};
+use crate::tree::Halted;
+use mandate_llm::{Caller, Meter, Planned, Unpaid};
 use mandate_policy::{Spender, distinct};
-use mandate_store::{LedgerEntry, SpendingKind, Write};
+use mandate_store::{CommitError, LedgerEntry, SpendingKind, Write};
 use mandate_types::{Ceiling, DecisionId, DecisionStatus, MicroUsd, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a call may cost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Spending {
-    /// At most.
-    pub worst: MicroUsd,
+    /// Its first attempt.
+    pub first: Planned,
     /// How much the grant lets models cost for one task.
     pub most_per_task: MicroUsd,
 }
 
-/// What was reserved for a call.
-#[derive(Clone, Debug)]
-pub struct Reserved {
-    entry: String,
+/// Pays for the attempts of one call from the ledger, under the budgets and the grant.
+pub struct CallMeter {
+    scope: Arc<Scope>,
+    /// How the ids of its entries begin.
+    call: String,
+    most_per_task: MicroUsd,
     /// Under which a human let it happen.
     decision: Option<DecisionId>,
+    /// The names of the ceilings that do not count.
+    lifted: Vec<String>,
+    inner: Mutex<Inner>,
 }
 
-impl Reserved {
-    /// What the call cost; `uncertain` if nobody knows a part of that, and it is the most it can be.
-    pub fn settle(&self, actual: MicroUsd, uncertain: bool) -> Vec<Write> {
-        self.end(DecisionStatus::Done, actual, uncertain)
+#[derive(Default)]
+struct Inner {
+    /// Reserved with the intent, and not used yet.
+    ready: Option<(String, Planned)>,
+    entries: u32,
+    opened: u32,
+    /// The entries of the attempts that run; none for one that is free.
+    running: BTreeMap<u32, Option<String>>,
+    /// What ended, until that is on disk.
+    ended: Vec<Ended>,
+    cost: MicroUsd,
+    /// Why nothing can be reserved any more.
+    halted: Option<Halted>,
+}
+
+/// An attempt that ended.
+#[derive(Clone, PartialEq)]
+struct Ended {
+    entry: String,
+    cost: MicroUsd,
+    uncertain: bool,
+}
+
+impl Ended {
+    fn unused(entry: String) -> Self {
+        Self {
+            entry,
+            cost: MicroUsd::ZERO,
+            uncertain: false,
+        }
     }
 
-    /// Nobody answered. Who was asked in vain may want so much all the same.
-    pub fn lose(&self, actual: MicroUsd) -> Vec<Write> {
-        self.end(DecisionStatus::Failed, actual, actual > MicroUsd::ZERO)
-    }
-
-    fn end(&self, status: DecisionStatus, actual: MicroUsd, uncertain: bool) -> Vec<Write> {
-        let at = Timestamp::now();
-        let settled = Write::Settle {
+    fn write(&self) -> Write {
+        Write::Settle {
             id: self.entry.clone(),
-            actual,
-            uncertain,
-            at,
-        };
-        let decision = self.decision.clone();
-        let decision = decision.map(|id| ended(id, status, Some(actual), at));
-        [settled].into_iter().chain(decision).collect()
+            actual: self.cost,
+            uncertain: self.uncertain,
+            at: Timestamp::now(),
+        }
     }
 }
 
-impl Spending {
-    /// What is reserved for the call `at`, and the writes that do it, under the budgets and the
-    /// grant, but for what was `lifted`.
-    pub fn reserve(self, at: &At, lifted: Lifted) -> (Reserved, Vec<Write>) {
-        let Scope { tree, lineage, .. } = at.scope.as_ref();
+impl CallMeter {
+    /// For the call `at`, but for what was `lifted`.
+    pub fn new(at: &At, most_per_task: MicroUsd, lifted: &Lifted) -> Self {
+        let (scope, tree) = (at.scope.clone(), &at.scope.tree);
+        // Made again after a crash, its entries are others.
+        let (sequence, index, epoch) = (at.sequence, at.index, tree.epoch());
+        Self {
+            call: format!("call-{}-{sequence}-{index}-{epoch}", scope.id),
+            scope,
+            most_per_task,
+            decision: lifted.decision.clone(),
+            lifted: lifted.ceilings.clone(),
+            inner: Mutex::default(),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who asks, with this to pay.
+    pub fn caller(&self) -> Caller<'_> {
+        Caller {
+            meter: self,
+            ..who(&self.scope)
+        }
+    }
+
+    /// What is written with the intent: the reservation for the first attempt.
+    pub fn first(&self, planned: Planned) -> Write {
+        let (id, write) = self.reservation(&planned);
+        self.inner().ready = Some((id, planned));
+        write
+    }
+
+    fn reservation(&self, planned: &Planned) -> (String, Write) {
+        let Scope { tree, lineage, .. } = self.scope.as_ref();
         let now = Timestamp::now();
         let spender = Spender {
             tenant: tree.tenant.clone(),
@@ -72,42 +130,132 @@ impl Spending {
             most: self.most_per_task,
             resets_at: None,
         }];
-        let budgets = at.scope.kernel.policy().budgets(&spender, now);
-        let count = |budget: &Ceiling| !lifted.ceilings.contains(&budget.name);
+        let budgets = self.scope.kernel.policy().budgets(&spender, now);
+        let count = |budget: &Ceiling| !self.lifted.contains(&budget.name);
         ceilings.extend(budgets.into_iter().filter(count));
         let mut scopes = spender.scopes();
         scopes.push(of_task);
-        // Made again after a crash, it is another entry.
-        let entry = format!(
-            "call-{}-{}-{}-{}",
-            at.scope.id,
-            at.sequence,
-            at.index,
-            tree.epoch()
-        );
-        let reserved = Reserved {
-            entry: entry.clone(),
-            decision: lifted.decision.clone(),
+        let id = {
+            let mut inner = self.inner();
+            inner.entries += 1;
+            format!("{}-{}", self.call, inner.entries)
         };
-        let mut writes = lifted.writes;
-        writes.push(Write::Reserve {
-            entry: Box::new(LedgerEntry {
-                id: entry,
-                kind: SpendingKind::Model,
-                tenant: tree.tenant.clone(),
-                plugin: Some(at.scope.plugin.name().clone()),
-                execution: tree.execution.clone(),
-                task: tree.task.clone(),
-                decision: lifted.decision,
-                reserved: self.worst,
-                settled: None,
-                uncertain: false,
-                at: now,
-                ended_at: None,
-                scopes,
-            }),
-            ceilings,
-        });
-        (reserved, writes)
+        let entry = LedgerEntry {
+            id: id.clone(),
+            kind: SpendingKind::Model,
+            tenant: tree.tenant.clone(),
+            plugin: Some(self.scope.plugin.name().clone()),
+            execution: tree.execution.clone(),
+            task: tree.task.clone(),
+            decision: self.decision.clone(),
+            provider: Some(planned.provider.clone()),
+            model: Some(planned.model.clone()),
+            reserved: planned.most,
+            settled: None,
+            uncertain: false,
+            at: now,
+            ended_at: None,
+            scopes,
+        };
+        let entry = Box::new(entry);
+        (id, Write::Reserve { entry, ceilings })
+    }
+
+    /// What the attempts cost, and what is written with the call's answer.
+    ///
+    /// # Errors
+    /// Why nothing could be reserved any more: then the execution cannot go on here.
+    pub fn finish(&self, status: DecisionStatus) -> Result<(MicroUsd, Vec<Write>), Halted> {
+        let mut inner = self.inner();
+        if let Some(halted) = inner.halted.take() {
+            return Err(halted);
+        }
+        if let Some((id, _)) = inner.ready.take() {
+            inner.ended.push(Ended::unused(id));
+        }
+        let ended_now = std::mem::take(&mut inner.ended);
+        let mut writes: Vec<Write> = ended_now.iter().map(Ended::write).collect();
+        let decision = self.decision.clone();
+        let now = Timestamp::now();
+        writes.extend(decision.map(|id| ended(id, status, Some(inner.cost), now)));
+        Ok((inner.cost, writes))
+    }
+}
+
+/// Who asks from `scope`, and cannot pay.
+pub fn who(scope: &Scope) -> Caller<'_> {
+    Caller {
+        tenant: scope.tree.tenant.as_str(),
+        plugin: scope.plugin.name().as_str(),
+        execution: scope.tree.execution.as_str(),
+        meter: &Nobody,
+    }
+}
+
+/// Who only wants to know what a call would cost.
+struct Nobody;
+
+#[async_trait::async_trait]
+impl Meter for Nobody {
+    async fn open(&self, _: Planned) -> Result<u32, Unpaid> {
+        Err(Unpaid::Stopped)
+    }
+
+    fn close(&self, _: u32, _: MicroUsd, _: bool) {}
+}
+
+#[async_trait::async_trait]
+impl Meter for CallMeter {
+    async fn open(&self, planned: Planned) -> Result<u32, Unpaid> {
+        let number = {
+            let mut inner = self.inner();
+            inner.opened += 1;
+            let number = inner.opened;
+            if let Some((id, ready)) = inner.ready.take() {
+                let same = ready.provider == planned.provider && ready.model == planned.model;
+                if same && planned.most <= ready.most {
+                    inner.running.insert(number, Some(id));
+                    return Ok(number);
+                }
+                inner.ended.push(Ended::unused(id));
+            }
+            if planned.most <= MicroUsd::ZERO {
+                inner.running.insert(number, None);
+                return Ok(number);
+            }
+            number
+        };
+        let (id, reservation) = self.reservation(&planned);
+        let told = self.inner().ended.clone();
+        let mut writes: Vec<Write> = told.iter().map(Ended::write).collect();
+        writes.push(reservation);
+        match self.scope.tree.commit(writes).await {
+            Ok(_) => {
+                let mut inner = self.inner();
+                inner.ended.retain(|ended| !told.contains(ended));
+                inner.running.insert(number, Some(id));
+                Ok(number)
+            }
+            Err(CommitError::Exceeded { ceiling, .. }) => Err(Unpaid::NoRoom(format!(
+                "`{}` has no room for {}, which it may cost",
+                ceiling.name, planned.most
+            ))),
+            Err(other) => {
+                self.inner().halted = Some(other.into());
+                Err(Unpaid::Stopped)
+            }
+        }
+    }
+
+    fn close(&self, number: u32, cost: MicroUsd, uncertain: bool) {
+        let mut inner = self.inner();
+        inner.cost = inner.cost.plus(cost);
+        if let Some(id) = inner.running.remove(&number).flatten() {
+            inner.ended.push(Ended {
+                entry: id,
+                cost,
+                uncertain,
+            });
+        }
     }
 }

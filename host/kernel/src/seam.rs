@@ -87,7 +87,7 @@ impl Guest {
             index,
             since: Timestamp::now(),
             pledge: None,
-            reserved: None,
+            meter: None,
         };
         let mut intended = false;
         if let Some(recorded) = self.journal.recorded(sequence, index) {
@@ -240,7 +240,7 @@ impl Guest {
                 cost,
             }) => (Ok(answer), writes, cost),
             Err(Fail::Answer(error)) => (Err(error), Vec::new(), MicroUsd::ZERO),
-            Err(Fail::Ended(error, writes)) => (Err(error), writes, MicroUsd::ZERO),
+            Err(Fail::Ended(error, writes, cost)) => (Err(error), writes, cost),
             Err(Fail::End(end)) => return Err(self.end(end)),
             Err(Fail::Halt(halted)) => return Err(self.halt(halted)),
             Err(Fail::Park(wait, reason)) => {

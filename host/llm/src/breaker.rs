@@ -103,6 +103,15 @@ impl Breaker {
         })
     }
 
+    /// Whether a request would pass.
+    pub fn would_pass(&self, now: Instant) -> bool {
+        let inner = self.inner();
+        match inner.until {
+            None => true,
+            Some(until) => now >= until && inner.probe.is_none(),
+        }
+    }
+
     /// How it stands, and for how long none passes.
     pub fn state(&self, now: Instant) -> (BreakerState, Option<Duration>) {
         let inner = self.inner();

@@ -30,6 +30,8 @@ pub enum Quirk {
     #[serde(rename = "temperature-at-most-1")]
     TemperatureAtMostOne,
     NoStop,
+    /// Says by itself what a stream used, or not at all: `stream_options` is left out.
+    NoStreamOptions,
     MaxCompletionTokens,
     NoRequiredToolChoice,
     NoNamedToolChoice,

@@ -10,10 +10,14 @@
 )]
 
 pub mod breaker;
+pub mod cache;
 pub mod catalog;
 pub mod chain;
 pub mod error;
 pub mod fault;
+pub mod gate;
+mod measure;
+pub mod meter;
 mod pause;
 pub mod price;
 pub mod provider;
@@ -28,8 +32,9 @@ pub mod wire;
 pub use chain::Chain;
 pub use error::LlmError;
 pub use fault::{Fault, Kind};
+pub use meter::{Caller, Meter, Planned, Unpaid};
 pub use price::Price;
-pub use provider::Provider;
+pub use provider::{Heard, Provider};
 pub use types::{
     Embeddings, Finish, Message, ModelClass, Request, Response, Role, ToolCall, ToolChoice,
     ToolSpec, Usage,

@@ -4,6 +4,9 @@ use crate::fault::Fault;
 use crate::wire::{Answer, Vectors};
 use crate::{ModelClass, Price, Request};
 
+/// Takes each piece of text as it comes.
+pub type Heard<'a> = &'a mut (dyn for<'piece> FnMut(&'piece str) + Send);
+
 /// Somebody who answers model calls.
 #[async_trait::async_trait]
 pub trait Provider: Send + Sync {
@@ -22,11 +25,27 @@ pub trait Provider: Send + Sync {
         false
     }
 
+    /// Whether it runs on the operator's own machines, so that nothing leaves them.
+    fn is_local(&self) -> bool {
+        self.is_simulated()
+    }
+
     /// Answers once. The request has passed [`Request::check`].
     ///
     /// # Errors
     /// [`Fault`]
     async fn complete(&self, request: &Request) -> Result<Answer, Fault>;
+
+    /// Answers once, and says each piece of the text as it comes; tool calls come whole, at the
+    /// end. Who cannot do that says all of it at once.
+    ///
+    /// # Errors
+    /// [`Fault`]
+    async fn stream(&self, request: &Request, heard: Heard<'_>) -> Result<Answer, Fault> {
+        let answer = self.complete(request).await?;
+        heard(&answer.message.text);
+        Ok(answer)
+    }
 
     /// One vector per text, in order.
     ///

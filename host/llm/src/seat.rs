@@ -2,7 +2,9 @@
 
 use crate::breaker::{Breaker, BreakerSettings, BreakerState, Pass};
 use crate::fault::{Fault, Kind};
+use crate::gate::{Gate, Limits};
 use crate::{ModelClass, Provider};
+use mandate_types::MicroUsd;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +18,8 @@ const MOST_TIMES: usize = 256;
 pub struct Seat {
     /// Who.
     pub provider: Arc<dyn Provider>,
+    /// Before which its requests wait; none if it takes any.
+    pub gate: Option<Arc<Gate>>,
     breakers: BTreeMap<ModelClass, Breaker>,
     kept: Mutex<Kept>,
 }
@@ -29,6 +33,7 @@ struct Kept {
     times: Vec<Duration>,
     next: usize,
     last_error: Option<String>,
+    cost: MicroUsd,
 }
 
 /// How a provider stands, for people.
@@ -44,15 +49,19 @@ pub struct Standing {
     pub failed: u64,
     /// The middle of how long the last answers took,
     pub p50: Option<Duration>,
+    /// what one in twenty exceeds,
+    pub p95: Option<Duration>,
     /// and what only one in a hundred exceeds.
     pub p99: Option<Duration>,
     /// What it said when it last failed.
     pub last_error: Option<String>,
+    /// What its attempts cost since the host started.
+    pub cost: MicroUsd,
 }
 
 impl Seat {
     /// A place for `provider`.
-    pub fn new(provider: Arc<dyn Provider>, settings: BreakerSettings) -> Self {
+    pub fn new(provider: Arc<dyn Provider>, settings: BreakerSettings, limits: Limits) -> Self {
         let breakers = [ModelClass::Fast, ModelClass::Smart, ModelClass::Embed]
             .into_iter()
             .filter(|class| provider.model(*class).is_some())
@@ -60,6 +69,7 @@ impl Seat {
             .collect();
         Self {
             provider,
+            gate: (limits != Limits::default()).then(|| Gate::new(limits)),
             breakers,
             kept: Mutex::default(),
         }
@@ -131,6 +141,27 @@ impl Seat {
         }
     }
 
+    /// Remembers what an attempt cost.
+    pub fn cost(&self, cost: MicroUsd) {
+        let mut kept = self.kept();
+        kept.cost = kept.cost.plus(cost);
+    }
+
+    /// Whether a request for `class` would be let through now.
+    pub fn would_pass(&self, class: ModelClass) -> bool {
+        let breaker = self.breakers.get(&class);
+        let is_well = breaker.is_some_and(|breaker| breaker.would_pass(Instant::now()));
+        is_well && !self.kept().out.contains_key(&class)
+    }
+
+    /// Within what time `percent` of the last answers came; none if there were none.
+    pub fn latency(&self, percent: usize) -> Option<Duration> {
+        let mut times = self.kept().times.clone();
+        times.sort_unstable();
+        let last = times.len().checked_sub(1)?;
+        times.get((times.len() * percent / 100).min(last)).copied()
+    }
+
     /// How it stands.
     pub fn standing(&self) -> Standing {
         let now = Instant::now();
@@ -138,18 +169,18 @@ impl Seat {
         let breakers = breakers
             .map(|(class, breaker)| (*class, breaker.state(now)))
             .collect();
+        let [p50, p95, p99] = [50, 95, 99].map(|percent| self.latency(percent));
         let kept = self.kept();
-        let mut times = kept.times.clone();
-        times.sort_unstable();
-        let at = |part: usize| times.get((times.len() * part / 100).min(times.len().max(1) - 1));
         Standing {
             breakers,
             out: kept.out.clone(),
             answered: kept.answered,
             failed: kept.failed,
-            p50: at(50).copied(),
-            p99: at(99).copied(),
+            p50,
+            p95,
+            p99,
             last_error: kept.last_error.clone(),
+            cost: kept.cost,
         }
     }
 }

@@ -101,21 +101,17 @@ mod tests {
     use serde_json::{Map, json};
 
     fn request() -> Request {
+        let messages = vec![Message::text(Role::User, "hi")];
         Request {
-            class: ModelClass::Fast,
-            messages: vec![Message::text(Role::User, "hi")],
             tools: vec![ToolSpec {
                 name: "a".into(),
                 description: String::new(),
                 parameters: json!({}),
             }],
-            tool_choice: ToolChoice::Auto,
             output_schema: Some(
                 json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}),
             ),
-            max_output_tokens: 10,
-            temperature: None,
-            stop: vec![],
+            ..Request::new(ModelClass::Fast, messages, 10)
         }
     }
 

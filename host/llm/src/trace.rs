@@ -3,7 +3,6 @@
 use crate::fault::Kind;
 use mandate_types::MicroUsd;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 /// One attempt, or why there was none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +11,7 @@ pub struct Attempt {
     pub provider: String,
     /// Which model.
     pub model: String,
-    /// `answered`, what failed as [`Kind::as_str`] says it, or `passed_over`.
+    /// `answered`, what failed as [`Kind::as_str`] says it, `cancelled` or `passed_over`.
     pub outcome: String,
     /// What the provider said, or why it was passed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,22 +40,28 @@ impl Attempt {
     }
 
     /// It was answered.
-    pub fn answered(provider: &str, model: &str, took: Duration, cost: MicroUsd) -> Self {
+    pub fn answered(provider: &str, model: &str) -> Self {
         Self {
             outcome: "answered".to_owned(),
             reason: None,
-            took_ms: milliseconds(took),
-            cost,
             ..Self::passed_over(provider, model, String::new())
         }
     }
 
     /// It failed.
-    pub fn failed(provider: &str, model: &str, took: Duration, kind: Kind, reason: String) -> Self {
+    pub fn failed(provider: &str, model: &str, kind: Kind, reason: String) -> Self {
         Self {
             outcome: kind.as_str().to_owned(),
-            took_ms: milliseconds(took),
             ..Self::passed_over(provider, model, reason)
+        }
+    }
+
+    /// Nobody waited for its answer any more.
+    pub fn cancelled(provider: &str, model: &str) -> Self {
+        let why = "nobody waits for its answer any more".to_owned();
+        Self {
+            outcome: "cancelled".to_owned(),
+            ..Self::passed_over(provider, model, why)
         }
     }
 
@@ -65,8 +70,4 @@ impl Attempt {
         Kind::Unfit.as_str().clone_into(&mut self.outcome);
         self.reason = Some(wrong);
     }
-}
-
-fn milliseconds(took: Duration) -> u64 {
-    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }

@@ -143,6 +143,20 @@ pub struct Request {
 }
 
 impl Request {
+    /// A question of `messages`, and nothing else said.
+    pub fn new(class: ModelClass, messages: Vec<Message>, max_output_tokens: u32) -> Self {
+        Self {
+            class,
+            messages,
+            tools: Vec::new(),
+            tool_choice: ToolChoice::Auto,
+            output_schema: None,
+            max_output_tokens,
+            temperature: None,
+            stop: Vec::new(),
+        }
+    }
+
     /// Whether every provider could make sense of this; asked once, before any provider is.
     ///
     /// # Errors
@@ -245,7 +259,7 @@ impl Request {
 }
 
 fn invalid(reason: impl Into<String>) -> Result<(), LlmError> {
-    Err(LlmError::Invalid(reason.into()))
+    Err(LlmError::invalid(reason))
 }
 
 fn json_len(value: &Value) -> usize {
@@ -303,6 +317,9 @@ pub struct Response {
     pub model: String,
     /// True when no model was asked and the host played its part.
     pub simulated: bool,
+    /// True when it was answered before, and nobody was asked now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
     /// What else the provider said.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
@@ -340,6 +357,9 @@ pub struct Embeddings {
     pub model: String,
     /// True when no model was asked and the host played its part.
     pub simulated: bool,
+    /// True when it was answered before, and nobody was asked now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
     /// What was tried, in order; the last was answered. Empty if it was the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
@@ -352,18 +372,12 @@ mod tests {
 
     fn request(messages: Vec<Message>) -> Request {
         Request {
-            class: ModelClass::Fast,
-            messages,
             tools: vec![ToolSpec {
                 name: "a".into(),
                 description: String::new(),
                 parameters: json!({}),
             }],
-            tool_choice: ToolChoice::Auto,
-            output_schema: None,
-            max_output_tokens: 10,
-            temperature: None,
-            stop: vec![],
+            ..Request::new(ModelClass::Fast, messages, 10)
         }
     }
 

@@ -1,11 +1,13 @@
 //! One provider over HTTP: a request of ours, sent on its wire, and what came of it.
 
-use crate::catalog::{Row, Wire};
+use crate::catalog::{Quirk, Quirks, Row, Wire};
 use crate::fault::{Billed, Fault, Kind};
+use crate::wire::stream::{AnthropicPieces, Broken, OpenAiPieces, Pieces};
 use crate::wire::{self, Answer, Names, Vectors, Wrong};
-use crate::{ModelClass, Price, Provider, Request, pause};
+use crate::{Heard, ModelClass, Price, Provider, Request, pause};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use futures_util::StreamExt as _;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
@@ -13,6 +15,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
 use serde_json::Value;
+use sse_stream::SseStream;
 use std::time::{Duration, SystemTime};
 
 /// Longer answers are not taken, in bytes.
@@ -25,8 +28,8 @@ const MOST_REFUSAL: usize = 64 << 10;
 pub struct Deadlines {
     /// Until there is a connection, TLS included.
     pub connect: Duration,
-    /// From the request to the head of its answer: the time a model needs for all of it, since
-    /// nothing is streamed.
+    /// From the request to the head of its answer, which for one that comes as a whole is the time
+    /// that the model needs for all of it; of a stream, to the first piece of the answer.
     pub first: Duration,
     /// Between two pieces of an answer.
     pub between: Duration,
@@ -90,15 +93,23 @@ impl Upstream {
     }
 
     async fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        self.in_time(async {
+            let answer = self.answer(self.message(path, body)?).await?;
+            self.whole(answer).await
+        })
+        .await
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         let total = self.deadlines.total;
-        match tokio::time::timeout(total, self.post_untimed(path, body)).await {
+        match tokio::time::timeout(total, work).await {
             Ok(answer) => answer,
             Err(_) => Err(late("no whole answer", total)),
         }
     }
 
-    async fn post_untimed(&self, path: &str, body: &Value) -> Result<Value, Fault> {
-        let answer = self.answer(self.message(path, body)?).await?;
+    /// The body of an answer that comes as a whole, or what a refusal says.
+    async fn whole(&self, answer: hyper::Response<Incoming>) -> Result<Value, Fault> {
         let (head, mut body) = answer.into_parts();
         let is_answer = head.status == StatusCode::OK;
         let most = if is_answer { MOST_BYTES } else { MOST_REFUSAL };
@@ -116,8 +127,7 @@ impl Upstream {
                 if !is_answer {
                     break;
                 }
-                let told = format!("the answer has more than {most} bytes");
-                return Err(Fault::arrived(Kind::Garbled, told));
+                return Err(too_long());
             }
             bytes.extend_from_slice(&data);
         }
@@ -127,6 +137,63 @@ impl Upstream {
             return Err(wire::refusal(head.status.as_u16(), &bytes, retry_after));
         }
         read(&head.headers, &bytes)
+    }
+
+    /// The body that the answer would have had as a whole, of one that comes in pieces. Who was
+    /// asked for pieces and sends a whole is taken at that.
+    async fn pieces(
+        &self,
+        path: &str,
+        body: &Value,
+        mut pieces: Box<dyn Pieces>,
+        heard: Heard<'_>,
+    ) -> Result<(Value, bool), Fault> {
+        let answer = self.answer(self.message(path, body)?).await?;
+        let kind = answer.headers().get(CONTENT_TYPE);
+        let is_stream = kind
+            .and_then(|kind| kind.to_str().ok())
+            .is_some_and(|kind| kind.to_ascii_lowercase().contains("event-stream"));
+        if answer.status() != StatusCode::OK || !is_stream {
+            return Ok((self.whole(answer).await?, false));
+        }
+        let Deadlines { first, between, .. } = self.deadlines;
+        let body = Limited::new(answer.into_body(), MOST_BYTES).map_err(Cut);
+        let mut events = SseStream::new(body);
+        // Only what is of the answer counts: who only keeps the connection open says nothing.
+        let mut until = tokio::time::Instant::now() + first;
+        let mut silence = late("no piece of an answer", first);
+        loop {
+            let event = match tokio::time::timeout_at(until, events.next()).await {
+                Ok(Some(Ok(event))) => event,
+                Ok(Some(Err(error))) => return Err(broken(&error)),
+                Ok(None) if pieces.is_whole() => break,
+                Ok(None) => {
+                    return Err(Fault::arrived(
+                        Kind::Interrupted,
+                        "the answer broke off before its end",
+                    ));
+                }
+                Err(_) => return Err(silence),
+            };
+            let Some(data) = event.data else {
+                continue;
+            };
+            let piece = pieces.push(&data).map_err(|wrong| match wrong {
+                Broken::Garbled(told) => Fault::arrived(Kind::Garbled, told),
+                Broken::Refused(said) => refused(&said),
+            })?;
+            if piece.content {
+                until = tokio::time::Instant::now() + between;
+                silence = late("the answer stopped", between);
+            }
+            if !piece.text.is_empty() {
+                heard(&piece.text);
+            }
+            if piece.over {
+                break;
+            }
+        }
+        Ok((pieces.body(), true))
     }
 
     /// Sends `message`, and waits for the head of its answer. As long as there is no connection,
@@ -224,6 +291,45 @@ impl Provider for Upstream {
             }
         }
         .map_err(garbled)
+        .map(|answer| cut(answer, request, &quirks))
+    }
+
+    async fn stream(&self, request: &Request, heard: Heard<'_>) -> Result<Answer, Fault> {
+        let model = self.serving(request.class)?;
+        let names = Names::of(request);
+        let quirks = self.row.quirks(model);
+        if quirks.contains(&Quirk::NoStop) && !request.stop.is_empty() {
+            // Nobody shall hear what is cut.
+            let answer = self.complete(request).await?;
+            heard(&answer.message.text);
+            return Ok(answer);
+        }
+        let asked = match self.row.wire {
+            Wire::OpenAi => {
+                let mut body = wire::openai::request(request, model, &names, &quirks);
+                wire::openai::in_pieces(&mut body, &quirks);
+                let pieces = Box::<OpenAiPieces>::default();
+                self.in_time(self.pieces("/chat/completions", &body, pieces, heard))
+                    .await?
+            }
+            Wire::Anthropic => {
+                let mut body = wire::anthropic::request(request, model, &names, &quirks);
+                body["stream"] = Value::Bool(true);
+                let pieces = Box::<AnthropicPieces>::default();
+                self.in_time(self.pieces("/messages", &body, pieces, heard))
+                    .await?
+            }
+        };
+        let (body, was_heard) = asked;
+        let answer = match self.row.wire {
+            Wire::OpenAi => wire::openai::answer(body, &names),
+            Wire::Anthropic => wire::anthropic::answer(body, &names),
+        };
+        let answer = answer.map_err(garbled)?;
+        if !was_heard {
+            heard(&answer.message.text);
+        }
+        Ok(answer)
     }
 
     async fn embed(&self, texts: &[String]) -> Result<Vectors, Fault> {
@@ -246,6 +352,57 @@ fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Fault> {
     }
     serde_json::from_slice(bytes)
         .map_err(|error| Fault::arrived(Kind::Garbled, format!("the answer is no JSON: {error}")))
+}
+
+/// The answer as it would be of somebody who heeds the stop texts.
+fn cut(mut answer: Answer, request: &Request, quirks: &Quirks) -> Answer {
+    if quirks.contains(&Quirk::NoStop) {
+        let text = &mut answer.message.text;
+        let stops = request.stop.iter();
+        if let Some(end) = stops.filter_map(|stop| text.find(stop.as_str())).min() {
+            text.truncate(end);
+        }
+    }
+    answer
+}
+
+fn too_long() -> Fault {
+    let told = format!("the answer has more than {MOST_BYTES} bytes");
+    Fault::arrived(Kind::Garbled, told)
+}
+
+/// What a provider says went wrong in the middle of a stream: it has read the request by then.
+fn refused(said: &Value) -> Fault {
+    let status = ["/error/code", "/error/status", "/error/status_code"]
+        .iter()
+        .find_map(|place| said.pointer(place)?.as_u64())
+        .and_then(|status| u16::try_from(status).ok());
+    let fault = wire::refusal(status.unwrap_or(500), said.to_string().as_bytes(), None);
+    Fault {
+        billed: Billed::Unknown,
+        ..fault
+    }
+}
+
+/// Why the bytes of a stream end.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Cut(Box<dyn std::error::Error + Send + Sync>);
+
+fn is_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
+    error
+        .downcast_ref::<Cut>()
+        .is_some_and(|cut| cut.0.is::<LengthLimitError>())
+}
+
+fn broken(error: &sse_stream::Error) -> Fault {
+    match error {
+        sse_stream::Error::Body(cause) if is_too_long(cause.as_ref()) => too_long(),
+        sse_stream::Error::Body(cause) => {
+            Fault::arrived(Kind::Interrupted, chain_of(cause.as_ref()))
+        }
+        other => Fault::arrived(Kind::Garbled, chain_of(other)),
+    }
 }
 
 fn late(what: &str, after: Duration) -> Fault {

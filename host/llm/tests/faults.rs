@@ -7,10 +7,13 @@
     clippy::indexing_slicing
 )]
 
-use mandate_llm::breaker::BreakerSettings;
 use mandate_llm::catalog::{Row, rows};
+use mandate_llm::chain::Settings;
 use mandate_llm::upstream::{Deadlines, Upstream, client};
-use mandate_llm::{Chain, Message, ModelClass, Provider, Request, Role, ToolChoice};
+use mandate_llm::{
+    Caller, Chain, Message, Meter, ModelClass, Planned, Provider, Request, Role, Unpaid,
+};
+use mandate_types::MicroUsd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -128,17 +131,31 @@ fn provider(id: &str, url: &str) -> Arc<dyn Provider> {
 }
 
 fn request() -> Request {
-    Request {
-        class: ModelClass::Fast,
-        messages: vec![Message::text(Role::User, "hello")],
-        tools: vec![],
-        tool_choice: ToolChoice::Auto,
-        output_schema: None,
-        max_output_tokens: 10,
-        temperature: None,
-        stop: vec![],
-    }
+    Request::new(
+        ModelClass::Fast,
+        vec![Message::text(Role::User, "hello")],
+        10,
+    )
 }
+
+/// Pays for everything.
+struct Rich;
+
+#[async_trait::async_trait]
+impl Meter for Rich {
+    async fn open(&self, _: Planned) -> Result<u32, Unpaid> {
+        Ok(0)
+    }
+
+    fn close(&self, _: u32, _: MicroUsd, _: bool) {}
+}
+
+const CALLER: Caller<'static> = Caller {
+    tenant: "acme",
+    plugin: "asks",
+    execution: "one",
+    meter: &Rich,
+};
 
 /// What is billed at most for the request: five bytes, ten tokens.
 const WORST: i64 = 5 + 20;
@@ -201,8 +218,8 @@ async fn each_fault_is_cured_elsewhere_or_told() {
     for (what, does, outcome, times, billed) in faults {
         let (bad, good) = (Server::that(does).await, Server::yes().await);
         let providers = vec![provider("bad", &bad.url), provider("good", &good.url)];
-        let chain = Chain::new(providers, BreakerSettings::default());
-        let answer = chain.complete(&request()).await.unwrap();
+        let chain = Chain::new(providers, Settings::default());
+        let answer = chain.complete(&request(), &CALLER).await.unwrap();
         assert_eq!(answer.provider, "good", "{what}");
         assert_eq!(answer.message.text, "yes", "{what}");
         assert_eq!(bad.asked.load(Ordering::Relaxed), times, "{what}");
@@ -227,8 +244,12 @@ async fn the_callers_mistake_is_told_and_nobody_else_is_asked() {
         let bad = Server::that(Does::Sends(response(status, "", body))).await;
         let good = Server::yes().await;
         let providers = vec![provider("bad", &bad.url), provider("good", &good.url)];
-        let chain = Chain::new(providers, BreakerSettings::default());
-        let told = chain.complete(&request()).await.unwrap_err().to_string();
+        let chain = Chain::new(providers, Settings::default());
+        let told = chain
+            .complete(&request(), &CALLER)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(told.contains("roles must alternate"), "{told}");
         assert_eq!(good.asked.load(Ordering::Relaxed), 0);
     }
@@ -246,8 +267,8 @@ async fn nobody_there_and_no_tls_are_not_billed() {
     ] {
         let good = Server::yes().await;
         let providers = vec![provider("bad", &url), provider("good", &good.url)];
-        let chain = Chain::new(providers, BreakerSettings::default());
-        let answer = chain.complete(&request()).await.unwrap();
+        let chain = Chain::new(providers, Settings::default());
+        let answer = chain.complete(&request(), &CALLER).await.unwrap();
         assert_eq!(
             answer.attempts[0].outcome, "connection",
             "{:?}",
@@ -263,9 +284,9 @@ async fn who_fails_often_is_left_alone() {
     let bad = Server::that(Does::Sends(response(500, "", "{}"))).await;
     let good = Server::yes().await;
     let providers = vec![provider("bad", &bad.url), provider("good", &good.url)];
-    let chain = Chain::new(providers, BreakerSettings::default());
+    let chain = Chain::new(providers, Settings::default());
     for _ in 0..20 {
-        chain.complete(&request()).await.unwrap();
+        chain.complete(&request(), &CALLER).await.unwrap();
     }
     assert_eq!(bad.asked.load(Ordering::Relaxed), 5);
     assert_eq!(good.asked.load(Ordering::Relaxed), 20);

@@ -3,8 +3,8 @@
 
 use crate::config::ModelConfig;
 use anyhow::{Context, bail};
-use mandate_llm::breaker::BreakerSettings;
 use mandate_llm::catalog::{self, Row};
+use mandate_llm::chain::Settings;
 use mandate_llm::providers::Simulated;
 use mandate_llm::upstream::{Deadlines, HttpClient, Upstream, client};
 use mandate_llm::{Chain, Provider};
@@ -71,7 +71,7 @@ pub fn chain(config: &ModelConfig) -> anyhow::Result<Chain> {
     if simulated {
         providers.push(Arc::new(Simulated::priced(config.simulated.price())));
     }
-    Ok(Chain::new(providers, BreakerSettings::default()))
+    Ok(Chain::new(providers, Settings::default()))
 }
 
 /// The environment variable that holds the key of `row`, and the key.

@@ -51,6 +51,10 @@ pub struct LedgerEntry {
     pub task: Option<TaskId>,
     /// Under which decision.
     pub decision: Option<DecisionId>,
+    /// At which provider of models.
+    pub provider: Option<String>,
+    /// At which of its models.
+    pub model: Option<String>,
     /// The most that it may cost.
     pub reserved: MicroUsd,
     /// What it cost; none as long as that is not known.

@@ -20,7 +20,7 @@ use mandate_runtime::End;
 use mandate_runtime::bindings::invoke::invoke as wit;
 use mandate_runtime::bindings::types::types::Error;
 use mandate_store::{TaskError, Write};
-use mandate_types::{Effects, GuestKind, InvocationId, Timestamp};
+use mandate_types::{Effects, GuestKind, InvocationId, MicroUsd, Timestamp};
 use offers::Offers;
 use serde::Serialize;
 use serde_json::Value;
@@ -219,7 +219,7 @@ impl Target {
                     &at.scope.tree.tenant,
                     Timestamp::now(),
                 );
-                return Err(Fail::Ended(error, writes));
+                return Err(Fail::Ended(error, writes, MicroUsd::ZERO));
             }
             Err(other) => return Err(other),
         };
@@ -269,7 +269,7 @@ fn answered(report: ReportResult, writes: Vec<Write>) -> Result<Performed<wit::A
             },
             writes,
         )),
-        Err(error) => Err(Fail::Ended(told(error), writes)),
+        Err(error) => Err(Fail::Ended(told(error), writes, MicroUsd::ZERO)),
     }
 }
 

@@ -1,53 +1,66 @@
 //! Capability `llm`: language models by class, through the provider chain.
 
 use super::{At, Capability, Fail, Intent, JsonText, Performed, Scope};
+use crate::decision::Lifted;
 use crate::guest::{Guest, Told};
-use crate::money::Spending;
+use crate::money::{CallMeter, Spending, who};
 use mandate_llm as llm;
 use mandate_policy::{ModelClass, Refusal};
 use mandate_runtime::bindings::llm::llm as wit;
 use mandate_runtime::bindings::types::types::{Error, Outage};
-use mandate_types::MicroUsd;
+use mandate_types::{DecisionStatus, MicroUsd};
 use serde::Serialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 const INTERFACE: &str = "mandate:llm/llm";
 
-/// What a call may cost at most, and how much the grant lets models cost.
-fn spending(scope: &Scope, class: ModelClass, worst: MicroUsd) -> Result<Option<Spending>, Error> {
+/// What the first attempt of a call may cost, and how much the grant lets models cost.
+fn spending(
+    scope: &Scope,
+    class: ModelClass,
+    first: llm::Planned,
+) -> Result<Option<Spending>, Error> {
     let granted = scope.plugin.grant().capabilities.llm(class);
     let granted = granted.map_err(super::denied)?;
-    Ok((worst > MicroUsd::ZERO).then_some(Spending {
-        worst,
+    Ok((first.most > MicroUsd::ZERO).then_some(Spending {
+        first,
         most_per_task: granted.max_cost_per_task,
     }))
 }
 
-/// What a call came to, with the end of its reservation.
-fn paid<T>(at: &At, answer: T, cost: MicroUsd, uncertain: bool) -> Performed<T> {
-    let settled = at.reserved.as_ref().map(|it| it.settle(cost, uncertain));
-    Performed {
-        answer,
-        writes: settled.unwrap_or_default(),
-        cost,
+/// Who pays for the call `at`. One whose first attempt is free has nothing reserved yet.
+fn meter(at: &At, class: ModelClass) -> Result<Arc<CallMeter>, Error> {
+    if let Some(meter) = &at.meter {
+        return Ok(meter.clone());
     }
+    let granted = at.scope.plugin.grant().capabilities.llm(class);
+    let most = granted.map_err(super::denied)?.max_cost_per_task;
+    Ok(Arc::new(CallMeter::new(at, most, &Lifted::default())))
 }
 
-/// An error, with the end of the call's reservation.
-fn unpaid(at: &At, error: llm::LlmError) -> Fail {
-    let cost = match &error {
-        llm::LlmError::Unavailable { cost, .. } => *cost,
-        llm::LlmError::Invalid(_) => MicroUsd::ZERO,
-    };
-    match &at.reserved {
-        Some(reserved) => Fail::Ended(told(error), reserved.lose(cost)),
-        None => Fail::Answer(told(error)),
+/// What a call came to, with the end of its last attempt.
+fn paid<T>(meter: &CallMeter, answer: Result<T, llm::LlmError>) -> Result<Performed<T>, Fail> {
+    match answer {
+        Ok(answer) => {
+            let (cost, writes) = meter.finish(DecisionStatus::Done)?;
+            Ok(Performed {
+                answer,
+                writes,
+                cost,
+            })
+        }
+        Err(error) => {
+            let (cost, writes) = meter.finish(DecisionStatus::Failed)?;
+            Err(Fail::Ended(told(error), writes, cost))
+        }
     }
 }
 
 fn told(error: llm::LlmError) -> Error {
     match error {
-        llm::LlmError::Invalid(reason) => Error::Invalid(reason),
+        llm::LlmError::Invalid { reason, .. } => Error::Invalid(reason),
+        llm::LlmError::Interrupted { reason, .. } => Error::Interrupted(reason),
         llm::LlmError::Unavailable {
             reason,
             retry_after,
@@ -104,8 +117,8 @@ impl Capability for Complete {
     fn spending(&self, scope: &Scope) -> Result<Option<Spending>, Error> {
         match &self.read {
             Ok(request) if request.check().is_ok() => {
-                let worst = scope.kernel.models().worst_case(request);
-                spending(scope, self.class, worst)
+                let first = scope.kernel.models().first_cost(request, &who(scope));
+                spending(scope, self.class, first)
             }
             // Nobody will be asked that.
             _ => Ok(None),
@@ -114,13 +127,9 @@ impl Capability for Complete {
 
     async fn perform(self, at: At) -> Result<Performed<llm::Response>, Fail> {
         let request = self.read.as_ref().map_err(Error::clone)?;
-        match at.scope.kernel.models().complete(request).await {
-            Ok(answer) => {
-                let (cost, uncertain) = (answer.cost, answer.is_uncertain());
-                Ok(paid(&at, answer, cost, uncertain))
-            }
-            Err(error) => Err(unpaid(&at, error)),
-        }
+        let meter = meter(&at, self.class)?;
+        let models = at.scope.kernel.models();
+        paid(&meter, models.complete(request, &meter.caller()).await)
     }
 }
 
@@ -148,25 +157,27 @@ impl Capability for Embed {
         if self.texts.is_empty() {
             return Ok(None);
         }
-        let worst = scope.kernel.models().worst_case_embed(&self.texts);
-        spending(scope, ModelClass::Embed, worst)
+        let models = scope.kernel.models();
+        let first = models.first_cost_embed(&self.texts, &who(scope));
+        spending(scope, ModelClass::Embed, first)
     }
 
     async fn perform(self, at: At) -> Result<Performed<wit::Embeddings>, Fail> {
-        let embeddings = match at.scope.kernel.models().embed(&self.texts).await {
-            Ok(embeddings) => embeddings,
-            Err(error) => return Err(unpaid(&at, error)),
-        };
-        let (cost, uncertain) = (embeddings.cost, embeddings.is_uncertain());
-        let answer = wit::Embeddings {
-            vectors: embeddings.vectors,
-            usage: usage(embeddings.usage),
-            cost: cost.0,
-            provider: embeddings.provider,
-            model: embeddings.model,
-            simulated: embeddings.simulated,
-        };
-        Ok(paid(&at, answer, cost, uncertain))
+        let meter = meter(&at, ModelClass::Embed)?;
+        let models = at.scope.kernel.models();
+        let answered = models.embed(&self.texts, &meter.caller()).await;
+        paid(&meter, answered.map(embeddings))
+    }
+}
+
+fn embeddings(embeddings: llm::Embeddings) -> wit::Embeddings {
+    wit::Embeddings {
+        vectors: embeddings.vectors,
+        usage: usage(embeddings.usage),
+        cost: embeddings.cost.0,
+        provider: embeddings.provider,
+        model: embeddings.model,
+        simulated: embeddings.simulated,
     }
 }
 

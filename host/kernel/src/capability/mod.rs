@@ -16,7 +16,7 @@ use crate::catalogue::Active;
 use crate::decision::{Action, Pledge};
 use crate::kernel::Kernel;
 use crate::loaded::Loaded;
-use crate::money::{Reserved, Spending};
+use crate::money::{CallMeter, Spending};
 use crate::tree::{Halted, Lineage, Tree};
 use mandate_policy::Refusal;
 use mandate_runtime::End;
@@ -66,8 +66,8 @@ pub struct At {
     pub since: Timestamp,
     /// What was reserved for the effect that it may have.
     pub pledge: Option<Arc<Pledge>>,
-    /// What was reserved for a model that it asks.
-    pub reserved: Option<Reserved>,
+    /// Who pays for a model that it asks; none as long as that is free.
+    pub meter: Option<Arc<CallMeter>>,
 }
 
 /// When the intent of a call is written.
@@ -115,8 +115,8 @@ impl<T> Performed<T> {
 pub enum Fail {
     /// The guest is told.
     Answer(Error),
-    /// The guest is told, and this is committed with it.
-    Ended(Error, Vec<Write>),
+    /// The guest is told, and this is committed with it; so much it cost.
+    Ended(Error, Vec<Write>, MicroUsd),
     /// The guest is stopped: a limit.
     End(End),
     /// The execution cannot go on here.

@@ -125,6 +125,8 @@ impl Case<'_> {
                 execution: tree.execution.clone(),
                 task: tree.task.clone(),
                 decision: Some(id.clone()),
+                provider: None,
+                model: None,
                 reserved,
                 settled: None,
                 uncertain: false,

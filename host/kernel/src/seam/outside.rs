@@ -43,7 +43,7 @@ impl Guest {
                     cost,
                 }) => (Ok(answer), writes, cost),
                 Err(Fail::Answer(error)) => (Err(error), Vec::new(), MicroUsd::ZERO),
-                Err(Fail::Ended(error, writes)) => (Err(error), writes, MicroUsd::ZERO),
+                Err(Fail::Ended(error, writes, cost)) => (Err(error), writes, cost),
                 Err(Fail::Halt(halted)) => return Err(halted),
                 Err(Fail::End(end)) => {
                     let lost = Error::Interrupted(format!("{end:?}"));

@@ -5,15 +5,16 @@ use super::Begun;
 use crate::capability::{At, Capability};
 use crate::decision::{Asking, ModelCall, Overdraft};
 use crate::guest::{Guest, Told};
-use crate::money::Spending;
+use crate::money::{CallMeter, Spending};
 use crate::tree::Halted;
 use mandate_policy::is_budget;
 use mandate_runtime::bindings::types::types::Error;
 use mandate_store::{CommitError, Step, Write, crash};
 use mandate_types::{MicroUsd, WaitReason};
+use std::sync::Arc;
 
 impl Guest {
-    /// Lets `call` go on once its worst case is reserved. One that was `intended` before the
+    /// Lets `call` go on once its first attempt is reserved. One that was `intended` before the
     /// execution went on here is made again: what it may have cost then is booked already.
     pub(super) async fn afford<C: Capability>(
         &mut self,
@@ -28,10 +29,10 @@ impl Guest {
             plugin: at.scope.plugin.clone(),
             function: C::FUNCTION,
             digest: step.arguments_digest.clone(),
-            worst: spending.worst,
+            worst: spending.first.most,
         };
         let step = (!intended).then(|| Box::new(step));
-        let (error, writes) = match self.pay(&mut at, &asking, &model, spending, &step).await {
+        let (error, writes) = match self.pay(&mut at, &asking, &model, &spending, &step).await {
             Ok(Overdrawn::Paid) => {
                 return Ok(Begun::Go {
                     call,
@@ -58,20 +59,22 @@ impl Guest {
         at: &mut At,
         asking: &Asking,
         model: &ModelCall,
-        spending: Spending,
+        spending: &Spending,
         step: &Option<Box<Step>>,
     ) -> Result<Overdrawn, Halted> {
         let (kernel, tree) = (&self.scope.kernel, &self.scope.tree);
         tree.note_asked();
         loop {
             let lifted = asking.lifted(kernel, model).await?;
-            let (reserved, mut writes) = spending.reserve(at, lifted);
+            let meter = CallMeter::new(at, spending.most_per_task, &lifted);
+            let mut writes = lifted.writes;
+            writes.push(meter.first(spending.first.clone()));
             writes.extend(step.clone().map(Write::Step));
             crash::point("intent.before_commit");
             match tree.commit(writes).await {
                 Ok(_) => {
                     crash::point("intent.after_commit");
-                    at.reserved = Some(reserved);
+                    at.meter = Some(Arc::new(meter));
                     return Ok(Overdrawn::Paid);
                 }
                 Err(CommitError::Exceeded { ceiling, spent }) if is_budget(&ceiling) => {

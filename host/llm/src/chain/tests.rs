@@ -1,11 +1,14 @@
 //! Who is asked, in which order, how often, and what it costs.
 
 use super::*;
-use crate::fault::Kind;
-use crate::{Finish, Message, Role, ToolChoice};
+use crate::fault::{Billed, Fault, Kind};
+use crate::wire::{Answer, Vectors};
+use crate::{Finish, Message, Meter, Role, Unpaid};
+use mandate_types::MicroUsd;
 use serde_json::{Map, json};
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Answers as it is told to, in order, and with "yes" after that.
 struct Scripted {
@@ -73,9 +76,13 @@ impl Provider for Scripted {
     }
 }
 
-fn chain(providers: &[&Arc<Scripted>]) -> Chain {
+fn chain_of(providers: &[&Arc<Scripted>], settings: Settings) -> Paid {
     let providers = providers.iter().map(|p| Arc::clone(p) as Arc<dyn Provider>);
-    Chain::new(providers.collect(), BreakerSettings::default())
+    paid(Chain::new(providers.collect(), settings))
+}
+
+fn chain(providers: &[&Arc<Scripted>]) -> Paid {
+    chain_of(providers, Settings::default())
 }
 
 fn busy() -> Fault {
@@ -83,16 +90,80 @@ fn busy() -> Fault {
 }
 
 fn request() -> Request {
-    Request {
-        class: ModelClass::Fast,
-        messages: vec![Message::text(Role::User, "hello")],
-        tools: vec![],
-        tool_choice: ToolChoice::Auto,
-        output_schema: None,
-        max_output_tokens: 10,
-        temperature: None,
-        stop: vec![],
+    Request::new(
+        ModelClass::Fast,
+        vec![Message::text(Role::User, "hello")],
+        10,
+    )
+}
+
+/// Keeps a book of what was opened and closed, and pays no more than it has.
+pub(crate) struct Purse {
+    holds: MicroUsd,
+    book: Mutex<Vec<(Planned, Option<(MicroUsd, bool)>)>>,
+}
+
+impl Purse {
+    pub(crate) fn with(holds: i64) -> Self {
+        Self {
+            holds: MicroUsd(holds),
+            book: Mutex::default(),
+        }
     }
+
+    /// What was closed, in the order of opening: by whom, for how much, and whether that is sure.
+    fn closed(&self) -> Vec<(String, i64, bool)> {
+        let book = self.book.lock().unwrap();
+        let all = book.iter().map(|(planned, end)| {
+            let (cost, uncertain) = end.expect("every attempt ends");
+            (planned.provider.clone(), cost.0, uncertain)
+        });
+        all.collect()
+    }
+
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        Caller {
+            tenant: "acme",
+            plugin: "asks",
+            execution: "one",
+            meter: self,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Meter for Purse {
+    async fn open(&self, planned: Planned) -> Result<u32, Unpaid> {
+        let mut book = self.book.lock().unwrap();
+        let spent = book.iter().fold(MicroUsd::ZERO, |sum, (planned, end)| {
+            sum.plus(end.map_or(planned.most, |(cost, _)| cost))
+        });
+        if spent.plus(planned.most) > self.holds {
+            return Err(Unpaid::NoRoom("the purse is empty".to_owned()));
+        }
+        book.push((planned, None));
+        Ok(book.len() as u32)
+    }
+
+    fn close(&self, number: u32, cost: MicroUsd, uncertain: bool) {
+        let mut book = self.book.lock().unwrap();
+        let end = &mut book[number as usize - 1].1;
+        assert_eq!(*end, None, "it ended twice");
+        *end = Some((cost, uncertain));
+    }
+}
+
+/// A chain whose calls are paid without end.
+struct Paid(Chain, Purse);
+
+impl Paid {
+    async fn complete(&self, request: &Request) -> Result<Response, LlmError> {
+        self.0.complete(request, &self.1.caller()).await
+    }
+}
+
+fn paid(chain: Chain) -> Paid {
+    Paid(chain, Purse::with(i64::MAX))
 }
 
 fn outcomes(attempts: &[Attempt]) -> Vec<(&str, &str)> {
@@ -122,7 +193,7 @@ async fn the_callers_mistake_goes_no_further() {
     let b = Scripted::new("b", vec![]);
     let chain = chain(&[&a, &b]);
     let error = chain.complete(&request()).await.unwrap_err();
-    assert_eq!(error, LlmError::Invalid("a: no".into()));
+    assert_eq!(error, LlmError::invalid("a: no"));
     assert_eq!(b.asked(), 0);
     let none = Request {
         messages: vec![],
@@ -133,7 +204,7 @@ async fn the_callers_mistake_goes_no_further() {
 }
 
 #[tokio::test]
-async fn what_may_have_been_billed_is_booked_at_its_worst() {
+async fn each_attempt_is_reserved_and_settled_by_itself() {
     let cut = Fault::arrived(Kind::Interrupted, "cut");
     let garbled = Fault {
         billed: Billed::Used(Usage {
@@ -144,27 +215,43 @@ async fn what_may_have_been_billed_is_booked_at_its_worst() {
     };
     let a = Scripted::new("a", vec![Err(cut)]);
     let b = Scripted::new("b", vec![Err(garbled)]);
-    let chain = chain(&[&a, &b]);
-    let LlmError::Unavailable { cost, .. } = chain.complete(&request()).await.unwrap_err() else {
-        panic!("it was answered");
-    };
-    assert_eq!(cost, MicroUsd((5 + 20) + 2));
-    assert_eq!(chain.worst_case(&request()), MicroUsd(2 * (5 + 20)));
+    let c = Scripted::new("c", vec![]);
+    let chain = chain(&[&a, &b, &c]);
+    let answer = chain.complete(&request()).await.unwrap();
+    assert_eq!(answer.cost, MicroUsd((5 + 20) + 2 + (5 + 6)));
+    let book = [("a", 25, true), ("b", 2, false), ("c", 11, false)];
+    let book = book.map(|(who, cost, uncertain)| (who.to_owned(), cost, uncertain));
+    assert_eq!(chain.1.closed(), book);
+    let first = chain.0.first_cost(&request(), &chain.1.caller());
+    assert_eq!((first.provider.as_str(), first.most), ("a", MicroUsd(25)));
 }
 
 #[tokio::test]
-async fn nobody_is_asked_whom_the_reserved_money_would_not_pay() {
+async fn the_callers_mistake_ends_the_call_also_after_what_was_billed() {
+    let cut = Fault::arrived(Kind::Interrupted, "cut");
+    let a = Scripted::new("a", vec![Err(cut)]);
+    let b = Scripted::new("b", vec![Err(Fault::new(Kind::Request, "no"))]);
+    let c = Scripted::new("c", vec![]);
+    let error = chain(&[&a, &b, &c]).complete(&request()).await.unwrap_err();
+    let reason = "b: no".to_owned();
+    let cost = MicroUsd(25);
+    assert_eq!(error, LlmError::Invalid { reason, cost });
+    assert_eq!(c.asked(), 0);
+}
+
+#[tokio::test]
+async fn nobody_is_asked_whom_the_money_would_not_pay() {
     let cut = || Err(Fault::arrived(Kind::Interrupted, "cut"));
     let a = Scripted::new("a", vec![cut()]);
     let b = Scripted::new("b", vec![cut()]);
     let c = Scripted::new("c", vec![]);
-    let chain = chain(&[&a, &b, &c]);
+    let chain = Paid(chain(&[&a, &b, &c]).0, Purse::with(50));
     let LlmError::Unavailable { cost, reason, .. } = chain.complete(&request()).await.unwrap_err()
     else {
         panic!("it was answered");
     };
-    assert_eq!((cost, c.asked()), (chain.worst_case(&request()), 0));
-    assert!(reason.contains("c: what was reserved"), "{reason}");
+    assert_eq!((cost, c.asked()), (MicroUsd(50), 0));
+    assert!(reason.contains("c: the purse is empty"), "{reason}");
 }
 
 #[tokio::test]
@@ -200,7 +287,7 @@ async fn whose_price_nobody_knows_is_not_asked() {
     let answer = chain(&[&a, &b]).complete(&request()).await.unwrap();
     assert_eq!((answer.provider.as_str(), a.asked()), ("b", 0));
     let why = answer.attempts[0].reason.as_ref().unwrap();
-    assert!(why.contains("[llm.providers.a]"), "{why}");
+    assert!(why.contains("[models.providers.a]"), "{why}");
 }
 
 #[tokio::test]
@@ -221,10 +308,8 @@ async fn another_form_is_repaired_once() {
     assert_eq!(again, 3);
     let a = Scripted::new("a", vec![Ok("sure!"), Ok("really!")]);
     let b = Scripted::new("b", vec![Ok("{\"n\": 2}")]);
-    let chain = chain(&[&a, &b]);
-    let answer = chain.complete(&schema).await.unwrap();
+    let answer = chain(&[&a, &b]).complete(&schema).await.unwrap();
     assert_eq!(answer.provider, "b");
-    assert!(answer.cost <= chain.worst_case(&schema));
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,16 +329,24 @@ async fn when_none_answers_every_reason_and_the_soonest_retry_are_told() {
             cost: MicroUsd::ZERO,
         }
     );
-    let none = Chain::default().embed(&["a".into()]).await.unwrap_err();
+    let purse = Purse::with(0);
+    let none = Chain::default()
+        .embed(&["a".into()], &purse.caller())
+        .await
+        .unwrap_err();
     assert!(none.to_string().contains("`embed`"), "{none}");
 }
 
 #[tokio::test]
 async fn the_simulated_model_is_free_and_says_what_it_is() {
-    let chain = Chain::simulated(Price::FREE);
+    let chain = Paid(Chain::simulated(Price::FREE), Purse::with(0));
     let answer = chain.complete(&request()).await.unwrap();
     assert!(answer.simulated && answer.cost == MicroUsd::ZERO);
-    assert_eq!(chain.worst_case(&request()), MicroUsd::ZERO);
-    assert_eq!(chain.embed(&["a".into()]).await.unwrap().vectors.len(), 1);
-    assert!(chain.embed(&[]).await.is_err());
+    let caller = chain.1.caller();
+    assert_eq!(chain.0.first_cost(&request(), &caller).most, MicroUsd::ZERO);
+    let vectors = chain.0.embed(&["a".into()], &caller).await.unwrap();
+    assert_eq!(vectors.vectors.len(), 1);
+    assert!(chain.0.embed(&[], &caller).await.is_err());
 }
+
+mod choice;

@@ -138,6 +138,11 @@ pub fn answer(mut body: Value, names: &Names) -> Result<Answer, Wrong> {
                 let (Some(id), Some(name)) = (text("id"), text("name")) else {
                     return Err(wrong("a tool call has no id or no name"));
                 };
+                // A stream whose pieces are no JSON leaves the text.
+                if block.get("input").is_some_and(Value::is_string) {
+                    let told = format!("the arguments of a call of `{name}` are no JSON");
+                    return Err(wrong(&told));
+                }
                 message.tool_calls.push(ToolCall {
                     id,
                     name: names.back(&name),

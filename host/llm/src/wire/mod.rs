@@ -5,6 +5,7 @@ pub mod anthropic;
 mod names;
 pub mod openai;
 mod refusal;
+pub mod stream;
 
 pub use names::Names;
 pub use refusal::refusal;

@@ -55,6 +55,14 @@ pub fn request(request: &Request, model: &str, names: &Names, quirks: &Quirks) -
     Value::Object(body)
 }
 
+/// Asks for the answer in pieces, with a count of its tokens at the end.
+pub fn in_pieces(body: &mut Value, quirks: &Quirks) {
+    body["stream"] = Value::Bool(true);
+    if !quirks.contains(&Quirk::NoStreamOptions) {
+        body["stream_options"] = json!({"include_usage": true});
+    }
+}
+
 /// The tools on offer, and whether one must be called. Who cannot be told that one must is
 /// offered no other, and his answer is looked at.
 fn tools(request: &Request, names: &Names, has: &impl Fn(Quirk) -> bool) -> (Value, Value) {

@@ -51,6 +51,8 @@ impl Reservation {
                     true => Arg::Null,
                     false => Arg::json(&budgets),
                 },
+                Arg::opt_text(entry.provider.as_ref()),
+                Arg::opt_text(entry.model.as_ref()),
             ],
             id,
             kind,
@@ -73,7 +75,7 @@ impl Reservation {
     pub(super) async fn write(&self, conn: &mut SqliteConnection) -> Result<Vec<Warning>, Refused> {
         const KNOWN: &str = "SELECT 1 FROM ledger WHERE id = ?";
         const INSERT: &str = "INSERT INTO ledger (id, kind, tenant, plugin, execution, task, decision, reserved, \
-            uncertain, at, budgets) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)";
+            uncertain, at, budgets, provider, model) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)";
         const SPEND: &str =
             "INSERT INTO spendings (scope, at, entry, amount, kind) VALUES (?, ?, ?, ?, ?)";
         if sql::first(conn, KNOWN, std::slice::from_ref(&self.id))
@@ -193,6 +195,8 @@ fn read(row: &SqliteRow) -> Result<LedgerEntry, StoreError> {
         execution: row.get_id("execution")?,
         task: row.get_opt_id("task")?,
         decision: row.get_opt_id("decision")?,
+        provider: row.get_opt_text("provider")?,
+        model: row.get_opt_text("model")?,
         reserved: MicroUsd(row.get_int("reserved")?),
         settled: row.get_opt_int("settled")?.map(MicroUsd),
         uncertain: row.get_bool("uncertain")?,

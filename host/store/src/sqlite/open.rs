@@ -77,6 +77,11 @@ const MIGRATIONS: &[Numbered] = &[
         "budgets",
         include_str!("../../../../migrations/sqlite/0011_budgets.sql"),
     ),
+    (
+        12,
+        "attempts",
+        include_str!("../../../../migrations/sqlite/0012_attempts.sql"),
+    ),
 ];
 
 /// How many connections only read.

@@ -14,6 +14,8 @@ fn entry(id: &str, kind: SpendingKind, of: &Execution, reserved: i64) -> LedgerE
         execution: of.id.clone(),
         task: None,
         decision: None,
+        provider: None,
+        model: None,
         reserved: MicroUsd(reserved),
         settled: None,
         uncertain: false,

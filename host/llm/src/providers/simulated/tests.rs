@@ -1,5 +1,6 @@
 //! The simulated provider as agents meet it: through the chain, with tools nobody has heard of.
 
+use crate::chain::tests::Purse;
 use crate::{
     Chain, Finish, LlmError, Message, ModelClass, Price, Request, Response, Role, ToolChoice,
     ToolSpec,
@@ -8,23 +9,16 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn ask(messages: Vec<Message>) -> Request {
-    Request {
-        class: ModelClass::Smart,
-        messages,
-        tools: vec![],
-        tool_choice: ToolChoice::Auto,
-        output_schema: None,
-        max_output_tokens: 2000,
-        temperature: None,
-        stop: vec![],
-    }
+    Request::new(ModelClass::Smart, messages, 2000)
 }
 
 fn complete(request: &Request) -> Result<Response, LlmError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    runtime.block_on(Chain::simulated(Price::FREE).complete(request))
+    let purse = Purse::with(0);
+    let chain = Chain::simulated(Price::FREE);
+    runtime.block_on(chain.complete(request, &purse.caller()))
 }
 
 fn answered(request: &Request) -> Response {

@@ -45,7 +45,7 @@ pub(super) fn take(request: &Request) -> Result<Turn, LlmError> {
         None => Ok(Turn::Text(answer::compose(&facts))),
         Some(schema) => fill(schema, &facts, Purpose::Answer, 0)
             .map(|filled| Turn::Text(filled.value.to_string()))
-            .map_err(|reason| LlmError::Invalid(format!("output-schema: {reason}"))),
+            .map_err(|reason| LlmError::invalid(format!("output-schema: {reason}"))),
     }
 }
 
@@ -174,7 +174,7 @@ impl<'a> Calls<'a> {
                 }
             }
         }
-        repeated.ok_or(LlmError::Invalid(problem))
+        repeated.ok_or_else(|| LlmError::invalid(problem))
     }
 
     fn earlier(&self) -> impl Iterator<Item = &'a ToolCall> {

@@ -1,0 +1,269 @@
+//! One provider's turn in a call: reserved, asked, settled, and asked again where that helps.
+
+use super::question::Question;
+use crate::fault::{Billed, Fault};
+use crate::meter::{Caller, Planned, Unpaid};
+use crate::seat::Seat;
+use crate::trace::Attempt;
+use crate::{LlmError, Price, Usage, measure};
+use mandate_types::MicroUsd;
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often one provider is asked for one call.
+const TRIES: u32 = 2;
+/// Before the second try at most so long; whoever wants more is followed by the next.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Before the second try about so long.
+const PAUSE: Duration = Duration::from_millis(250);
+/// So long is waited for a turn at a provider; then the next one is asked.
+const LONGEST_QUEUE: Duration = Duration::from_secs(10);
+
+/// What one call has come to so far.
+#[derive(Default)]
+pub struct Round(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    attempts: Vec<Attempt>,
+    /// When the first of those may answer that did not.
+    soonest: Option<Duration>,
+}
+
+impl Round {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps an attempt, or why there was none.
+    pub fn push(&self, attempt: Attempt) {
+        self.kept().attempts.push(attempt);
+    }
+
+    fn wait(&self, wait: Option<Duration>) {
+        let mut kept = self.kept();
+        kept.soonest = match (kept.soonest, wait) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+
+    /// What all of it cost.
+    pub fn cost(&self) -> MicroUsd {
+        total(&self.kept().attempts)
+    }
+
+    /// The attempts, and when the first of those may answer that did not.
+    pub fn take(&self) -> (Vec<Attempt>, Option<Duration>) {
+        let mut kept = self.kept();
+        (mem::take(&mut kept.attempts), kept.soonest)
+    }
+}
+
+/// What `attempts` cost.
+pub fn total(attempts: &[Attempt]) -> MicroUsd {
+    let costs = attempts.iter().map(|attempt| attempt.cost);
+    costs.fold(MicroUsd::ZERO, MicroUsd::plus)
+}
+
+/// A provider whose turn it is.
+pub struct Asked<'a> {
+    /// Who.
+    pub seat: &'a Seat,
+    /// With which model.
+    pub model: &'a str,
+    /// What that costs.
+    pub price: Price,
+    /// Nobody knows what it costs: `price` is what it counts as.
+    pub is_guess: bool,
+    /// For whom.
+    pub caller: &'a Caller<'a>,
+    /// What came of it so far.
+    pub round: &'a Round,
+}
+
+/// An attempt whose money is reserved. Dropped while it runs, it is paid in full.
+struct Running<'a> {
+    asked: &'a Asked<'a>,
+    number: u32,
+    most: MicroUsd,
+    begun: Instant,
+    is_over: bool,
+}
+
+impl Running<'_> {
+    fn end(&mut self, mut attempt: Attempt, cost: MicroUsd, uncertain: bool) {
+        self.is_over = true;
+        attempt.cost = cost;
+        attempt.uncertain = (uncertain || self.asked.is_guess) && cost > MicroUsd::ZERO;
+        attempt.took_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let meter = self.asked.caller.meter;
+        meter.close(self.number, cost, attempt.uncertain);
+        self.asked.seat.cost(cost);
+        measure::attempt(&attempt, self.begun.elapsed());
+        self.asked.round.push(attempt);
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let id = self.asked.seat.provider.id();
+            let attempt = Attempt::cancelled(id, self.asked.model);
+            self.end(attempt, self.most, true);
+        }
+    }
+}
+
+impl Asked<'_> {
+    fn id(&self) -> &str {
+        self.seat.provider.id()
+    }
+
+    fn pass_over(&self, why: String) {
+        self.round
+            .push(Attempt::passed_over(self.id(), self.model, why));
+    }
+
+    /// Asks it, again if that may help; none when it is another's turn.
+    pub async fn ask<Q: Question>(
+        &self,
+        question: &Q,
+    ) -> Result<Option<(Q::Answer, Usage)>, LlmError> {
+        let mut better: Option<Q> = None;
+        for number in 1..=TRIES {
+            let asked = self.once(better.as_ref().unwrap_or(question)).await?;
+            let (mut answer, usage) = match asked {
+                Ok(Some(answered)) => answered,
+                Ok(None) => return Ok(None),
+                Err(fault) if question.is_heard() => {
+                    return Err(LlmError::Interrupted {
+                        reason: format!("{}: {}", self.id(), fault.reason),
+                        cost: self.round.cost(),
+                    });
+                }
+                Err(fault) if !fault.kind.is_curable_elsewhere() => {
+                    let reason = if self.seat.provider.is_simulated() {
+                        fault.reason
+                    } else {
+                        format!("{}: {}", self.id(), fault.reason)
+                    };
+                    let cost = self.round.cost();
+                    return Err(LlmError::Invalid { reason, cost });
+                }
+                Err(fault) => {
+                    self.round.wait(fault.retry_after);
+                    let pause = fault.retry_after.unwrap_or_else(jittered);
+                    let is_over = number == TRIES || pause > LONGEST_PAUSE;
+                    if is_over || !fault.kind.is_curable_here() {
+                        return Ok(None);
+                    }
+                    tokio::time::sleep(pause).await;
+                    continue;
+                }
+            };
+            match question.conform(&mut answer) {
+                Ok(()) => return Ok(Some((answer, usage))),
+                Err((again, wrong)) => {
+                    if let Some(last) = self.round.kept().attempts.last_mut() {
+                        last.unfit(wrong);
+                    }
+                    // Once is a slip.
+                    if better.replace(again).is_some() {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// One attempt; none when the provider is left alone.
+    #[allow(clippy::type_complexity)] // an answer, nobody asked, a fault, or the end of the call
+    async fn once<Q: Question>(
+        &self,
+        question: &Q,
+    ) -> Result<Result<Option<(Q::Answer, Usage)>, Fault>, LlmError> {
+        let class = question.class();
+        let pass = match self.seat.pass(class) {
+            Ok(pass) => pass,
+            Err((why, wait)) => {
+                self.pass_over(why);
+                self.round.wait(wait);
+                return Ok(Ok(None));
+            }
+        };
+        let _permit = match &self.seat.gate {
+            None => None,
+            Some(gate) => match gate.enter(self.caller.plugin, LONGEST_QUEUE).await {
+                Some(permit) => Some(permit),
+                None => {
+                    let waited = LONGEST_QUEUE.as_secs();
+                    self.pass_over(format!("its limits let nobody else in for {waited} s"));
+                    return Ok(Ok(None));
+                }
+            },
+        };
+        let most = question.worst(&self.price);
+        let planned = Planned {
+            provider: self.id().to_owned(),
+            model: self.model.to_owned(),
+            most,
+        };
+        let number = match self.caller.meter.open(planned).await {
+            Ok(number) => number,
+            Err(Unpaid::NoRoom(why)) => {
+                self.pass_over(why);
+                return Ok(Ok(None));
+            }
+            Err(Unpaid::Stopped) => {
+                return Err(LlmError::Unavailable {
+                    reason: "nothing can be reserved any more".to_owned(),
+                    retry_after: None,
+                    cost: self.round.cost(),
+                });
+            }
+        };
+        let begun = Instant::now();
+        let mut running = Running {
+            asked: self,
+            number,
+            most,
+            begun,
+            is_over: false,
+        };
+        let asked = question.ask(self.seat.provider.as_ref()).await;
+        let took = begun.elapsed();
+        let fault = match asked {
+            Ok(answer) => {
+                self.seat.answered(pass, took);
+                let usage = Q::usage(&answer);
+                // Who does not say what was used is paid as if all had been.
+                let cost = usage.map_or(most, |usage| self.price.cost(&usage));
+                let answered = Attempt::answered(self.id(), self.model);
+                running.end(answered, cost, usage.is_none());
+                let usage = usage.unwrap_or_default();
+                measure::tokens(self.id(), self.model, &usage);
+                return Ok(Ok(Some((answer, usage))));
+            }
+            Err(fault) => fault,
+        };
+        self.seat.failed(pass, class, &fault);
+        let kind = fault.kind;
+        tracing::warn!(provider = self.id(), model = self.model, kind = kind.as_str(), reason = %fault, "a model provider does not answer");
+        let (cost, uncertain) = match &fault.billed {
+            Billed::Nothing => (MicroUsd::ZERO, false),
+            Billed::Used(usage) => (self.price.cost(usage), false),
+            Billed::Unknown => (most, true),
+        };
+        let failed = Attempt::failed(self.id(), self.model, kind, fault.reason.clone());
+        running.end(failed, cost, uncertain);
+        Ok(Err(fault))
+    }
+}
+
+/// A pause that others do not take at the same time.
+fn jittered() -> Duration {
+    PAUSE.mul_f64(0.5 + fastrand::f64())
+}

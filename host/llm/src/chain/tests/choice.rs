@@ -1,0 +1,279 @@
+//! How providers are chosen, who gets company, and whose answers are given again.
+
+use super::*;
+
+fn route(route: Route) -> Settings {
+    Settings {
+        routes: BTreeMap::from([(ModelClass::Fast, route)]),
+        ..Settings::default()
+    }
+}
+
+fn dear(id: &'static str) -> Arc<Scripted> {
+    let mut price = price();
+    price.rates.output *= 10;
+    Arc::new(Scripted {
+        price: Some(price),
+        ..Arc::into_inner(Scripted::new(id, vec![])).unwrap()
+    })
+}
+
+async fn answers(chain: &Paid) -> String {
+    chain.complete(&request()).await.unwrap().provider
+}
+
+#[tokio::test]
+async fn the_cheapest_goes_first_and_an_order_leaves_others_out() {
+    let (a, b, c) = (
+        dear("a"),
+        Scripted::new("b", vec![]),
+        Scripted::new("c", vec![]),
+    );
+    let cheapest = route(Route {
+        strategy: Strategy::Cheapest,
+        ..Route::default()
+    });
+    assert_eq!(answers(&chain_of(&[&a, &b], cheapest)).await, "b");
+    let only = route(Route {
+        order: vec!["c".into(), "a".into()],
+        ..Route::default()
+    });
+    assert_eq!(answers(&chain_of(&[&a, &b, &c], only)).await, "c");
+}
+
+#[tokio::test]
+async fn lots_fall_by_weight_and_an_execution_stays_where_it_was() {
+    let (a, b) = (Scripted::new("a", vec![]), Scripted::new("b", vec![]));
+    let weights = BTreeMap::from([("a".to_owned(), 3), ("b".to_owned(), 1)]);
+    let chain = chain_of(
+        &[&a, &b],
+        route(Route {
+            strategy: Strategy::Weighted,
+            weights,
+            ..Route::default()
+        }),
+    );
+    let first = answers(&chain).await;
+    for _ in 0..20 {
+        assert_eq!(answers(&chain).await, first, "its prompts are cached there");
+    }
+    let mut of_a = 0;
+    for number in 0..400 {
+        let execution = number.to_string();
+        let caller = Caller {
+            execution: &execution,
+            ..chain.1.caller()
+        };
+        let answer = chain.0.complete(&request(), &caller).await.unwrap();
+        of_a += i32::from(answer.provider == "a");
+    }
+    // 300 are expected; twelve standard deviations away is no chance.
+    assert!((200..=390).contains(&of_a), "{of_a}");
+}
+
+#[tokio::test]
+async fn who_left_comes_back_only_when_his_provider_fails() {
+    let a = Scripted::new("a", vec![Err(Fault::arrived(Kind::Interrupted, "cut"))]);
+    let b = Scripted::new("b", vec![]);
+    let chain = chain(&[&a, &b]);
+    assert_eq!(answers(&chain).await, "b");
+    assert_eq!(
+        answers(&chain).await,
+        "b",
+        "its prompts are cached there now"
+    );
+    let other = Caller {
+        execution: "two",
+        ..chain.1.caller()
+    };
+    let answer = chain.0.complete(&request(), &other).await.unwrap();
+    assert_eq!(answer.provider, "a");
+}
+
+#[tokio::test]
+async fn no_simulated_answer_where_that_is_forbidden() {
+    let simulated = || Arc::new(Simulated::priced(Price::FREE)) as Arc<dyn Provider>;
+    let of_class = route(Route {
+        simulated: false,
+        ..Route::default()
+    });
+    let of_plugin = Settings {
+        never_simulated: BTreeSet::from(["asks".to_owned()]),
+        ..Settings::default()
+    };
+    for settings in [of_class, of_plugin] {
+        let chain = paid(Chain::new(vec![simulated()], settings));
+        let error = chain.complete(&request()).await.unwrap_err();
+        assert!(matches!(error, LlmError::Unavailable { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_price_counts_as_the_operator_says_and_is_never_sure() {
+    let a = Arc::new(Scripted {
+        price: None,
+        ..Arc::into_inner(Scripted::new("a", vec![])).unwrap()
+    });
+    let allowed = Settings {
+        unknown: Some(price()),
+        ..Settings::default()
+    };
+    let chain = chain_of(&[&a], allowed);
+    let answer = chain.complete(&request()).await.unwrap();
+    assert_eq!(answer.cost, MicroUsd(11));
+    assert!(answer.is_uncertain());
+    assert_eq!(chain.1.closed(), [("a".to_owned(), 11, true)]);
+}
+
+/// Answers after a while, and counts who waits.
+struct Slow {
+    id: &'static str,
+    takes: Duration,
+    asked: AtomicUsize,
+}
+
+impl Slow {
+    fn new(id: &'static str, takes: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            takes,
+            asked: AtomicUsize::new(0),
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl Provider for Slow {
+    fn id(&self) -> &str {
+        self.id
+    }
+    fn model(&self, _: ModelClass) -> Option<&str> {
+        Some("m")
+    }
+    fn price(&self, _: ModelClass) -> Option<Price> {
+        Some(price())
+    }
+    async fn complete(&self, _: &Request) -> Result<Answer, Fault> {
+        // The first answers are quick: they say what is usual.
+        if self.asked.fetch_add(1, Ordering::Relaxed) >= 3 {
+            tokio::time::sleep(self.takes).await;
+        }
+        Ok(Answer {
+            message: Message::text(Role::Assistant, "yes"),
+            finish: Finish::Stop,
+            usage: Some(Usage {
+                input_tokens: 5,
+                output_tokens: 3,
+                ..Usage::default()
+            }),
+            extra: Map::new(),
+        })
+    }
+    async fn embed(&self, _: &[String]) -> Result<Vectors, Fault> {
+        Err(Fault::new(Kind::Model, "none"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_late_gets_company_and_both_are_paid() {
+    let slow = Slow::new("slow", Duration::from_secs(60));
+    let quick = Slow::new("quick", Duration::ZERO);
+    let hedged = route(Route {
+        hedge: true,
+        ..Route::default()
+    });
+    let providers: Vec<Arc<dyn Provider>> = vec![slow, quick];
+    let chain = paid(Chain::new(providers, hedged));
+    for _ in 0..3 {
+        assert_eq!(answers(&chain).await, "slow");
+    }
+    let answer = chain.complete(&request()).await.unwrap();
+    assert_eq!(answer.provider, "quick");
+    let mut told = outcomes(&answer.attempts);
+    told.sort_unstable();
+    assert_eq!(told, [("quick", "answered"), ("slow", "cancelled")]);
+    assert_eq!(
+        answer.cost,
+        MicroUsd(25 + 11),
+        "who is cancelled may have been paid"
+    );
+    let closed = chain.1.closed();
+    assert_eq!(
+        closed[3..],
+        [("slow".into(), 25, true), ("quick".into(), 11, false)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_question_is_asked_once_and_only_of_the_same_tenant() {
+    let slow = Slow::new("slow", Duration::from_secs(1));
+    slow.asked.store(3, Ordering::Relaxed);
+    let chain = paid(Chain::new(vec![slow.clone()], Settings::default()));
+    let same = Request {
+        temperature: Some(0.0),
+        ..request()
+    };
+    let caller = chain.1.caller();
+    let (first, second) = futures_util::join!(
+        chain.0.complete(&same, &caller),
+        chain.0.complete(&same, &caller)
+    );
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!(slow.asked.load(Ordering::Relaxed), 3 + 1);
+    assert_eq!((first.cached, second.cached), (false, true));
+    assert_eq!((first.cost, second.cost), (MicroUsd(11), MicroUsd::ZERO));
+    assert!(chain.0.complete(&same, &caller).await.unwrap().cached);
+    let other = Caller {
+        tenant: "other",
+        ..caller
+    };
+    assert!(!chain.0.complete(&same, &other).await.unwrap().cached);
+    let longer = Request {
+        max_output_tokens: 11,
+        ..same
+    };
+    assert!(!chain.0.complete(&longer, &caller).await.unwrap().cached);
+    assert!(!chain.complete(&request()).await.unwrap().cached);
+    assert!(
+        !chain.complete(&request()).await.unwrap().cached,
+        "by chance it differs"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_is_nobody_elses() {
+    let fail = || Err(Fault::arrived(Kind::Interrupted, "cut"));
+    let a = Scripted::new("a", vec![fail(), fail()]);
+    let chain = chain(&[&a]);
+    let same = Request {
+        temperature: Some(0.0),
+        ..request()
+    };
+    let caller = chain.1.caller();
+    let asked = futures_util::join!(
+        chain.0.complete(&same, &caller),
+        chain.0.complete(&same, &caller)
+    );
+    assert!(asked.0.is_err() && asked.1.is_err());
+    assert_eq!(a.asked(), 2);
+    assert!(chain.complete(&same).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_was_heard_is_nobody_elses_to_finish() {
+    let a = Scripted::new("a", vec![Ok("yes")]);
+    let b = Scripted::new("b", vec![]);
+    let chain = chain(&[&a, &b]);
+    let mut heard = String::new();
+    let mut hear = |piece: &str| heard.push_str(piece);
+    let caller = chain.1.caller();
+    let answer = chain
+        .0
+        .stream(&request(), &caller, &mut hear)
+        .await
+        .unwrap();
+    assert_eq!(
+        (heard.as_str(), answer.message.text.as_str()),
+        ("yes", "yes")
+    );
+}
