@@ -16,6 +16,7 @@ pub mod client;
 pub mod counting;
 pub mod eval;
 pub mod guest;
+pub mod halting;
 pub mod host;
 pub mod load;
 pub mod plugin;
