@@ -22,6 +22,7 @@ pub mod load;
 pub mod plugin;
 pub mod points;
 pub mod receiver;
+pub mod replays;
 pub mod scenario;
 pub mod ws;
 
