@@ -16,11 +16,13 @@ pub mod client;
 pub mod counting;
 pub mod eval;
 pub mod guest;
+pub mod halting;
 pub mod host;
 pub mod load;
 pub mod plugin;
 pub mod points;
 pub mod receiver;
+pub mod replays;
 pub mod scenario;
 pub mod ws;
 

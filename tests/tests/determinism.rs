@@ -9,14 +9,13 @@
 )]
 
 use mandate_tests::guest::Seen;
-use mandate_tests::host::binary;
+use mandate_tests::replays::{replay, shown};
 use mandate_tests::{Client, Do, Host, Options, Plugin, Text, agent, hostile, tool};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 
 /// Long enough to be parked.
@@ -29,22 +28,14 @@ fn id(value: &Value) -> &str {
 
 /// What `mandate replay` says of each invocation of a task's execution.
 fn replayed(host: &Host, task: &Value) -> Vec<(String, String)> {
-    let admin = host.admin();
-    let output = Command::new(binary())
-        .args(["replay", "--json", task["execution"].as_str().unwrap()])
-        .env("MANDATE_URL", admin.url())
-        .env("MANDATE_TOKEN", admin.token())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let all: Vec<Value> =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    let execution = task["execution"].as_str().unwrap();
+    let (all, success) = replay(&host.admin(), &[execution]);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let verdicts = all
         .iter()
         .map(|one| (text(&one["plugin"]), text(&one["verdict"])));
     let verdicts: Vec<_> = verdicts.collect();
-    assert!(output.status.success(), "{all:?}");
+    assert!(success, "{all:?}");
     verdicts
 }
 
@@ -65,17 +56,6 @@ async fn killed_asleep(host: Host, task: &Value) -> (Host, Value) {
     let task = host.admin().ended(id(task)).await;
     assert_eq!(task["status"], "succeeded", "{task}");
     (host, task)
-}
-
-/// The bits that a guest showed, in order.
-async fn shown(client: &Client, task: &Value) -> Vec<String> {
-    let steps = client.steps(id(task)).await;
-    let asked = steps
-        .iter()
-        .filter(|step| step["arguments"]["collection"] == "seen");
-    asked
-        .map(|step| step["arguments"]["id"].as_str().unwrap().to_owned())
-        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@
 
 use mandate_tests::guest::Seen;
 use mandate_tests::host::{Shared, binary};
+use mandate_tests::replays::{self, shown};
 use mandate_tests::{Client, Do, Host, Options, Plugin, agent, tool};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -26,16 +27,11 @@ fn id(task: &Value) -> &str {
 }
 
 fn mandate(arguments: &[&str]) -> Output {
-    let admin = admin();
-    let output = Command::new(binary())
-        .args(arguments)
-        .env("MANDATE_URL", admin.url())
-        .env("MANDATE_TOKEN", admin.token())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!said.contains("panicked"), "{said}");
-    output
+    replays::mandate(&admin(), arguments)
+}
+
+fn replay(arguments: &[&str]) -> (Vec<Value>, bool) {
+    replays::replay(&admin(), arguments)
 }
 
 fn stdout(output: &Output) -> String {
@@ -44,14 +40,6 @@ fn stdout(output: &Output) -> String {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// What `mandate replay` says of each invocation, and whether it left with 0.
-fn replay(arguments: &[&str]) -> (Vec<Value>, bool) {
-    let output = mandate(&[&["replay", "--json"], arguments].concat());
-    let all = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}{}", stdout(&output), stderr(&output)));
-    (all, output.status.success())
 }
 
 fn verdicts(all: &[Value]) -> Vec<&str> {
@@ -136,15 +124,24 @@ async fn install_tools() {
     .await;
 }
 
-/// The ids that the guests of a task asked for: random, time, NaN, …
-async fn shown(task: &Value) -> Vec<String> {
-    let steps = admin().steps(id(task)).await;
-    let asked = steps
-        .iter()
-        .filter(|step| step["arguments"]["collection"] == "seen");
-    asked
-        .map(|step| step["arguments"]["id"].as_str().unwrap().to_owned())
-        .collect()
+/// Runs an agent of this name, and exports what ran with its plugins: which execution that was,
+/// and the file.
+async fn exported(folder: &Folder, id: &str) -> (String, String) {
+    install_tools().await;
+    admin().install(walker(id, "on paper").file()).await;
+    let (execution, _) = run(id).await;
+    let file = folder.0.join("whole.json").to_str().unwrap().to_owned();
+    let arguments = [
+        "execution",
+        "export",
+        &execution,
+        "--with-plugins",
+        "-o",
+        &file,
+    ];
+    let output = mandate(&arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    (execution, file)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +152,7 @@ async fn a_replay_sees_what_the_run_saw_and_changes_nothing() {
     let (first, task) = run("walker").await;
     assert_eq!(task["status"], "succeeded", "{task}");
     let (second, other) = run("walker").await;
-    let (one, two) = (shown(&task).await, shown(&other).await);
+    let (one, two) = (shown(&client, &task).await, shown(&client, &other).await);
     assert_eq!(one.len(), two.len());
     let same: Vec<_> = one.iter().filter(|bits| two.contains(bits)).collect();
     assert_eq!(
@@ -278,21 +275,8 @@ async fn the_host_itself_replays_what_ran_and_what_is_installed_now() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_exported_is_replayed_without_the_host() {
-    install_tools().await;
     let folder = Folder::new("export");
-    admin().install(walker("tramp", "on paper").file()).await;
-    let (execution, _) = run("tramp").await;
-    let file = folder.0.join("whole.json");
-    let file = file.to_str().unwrap();
-    let output = mandate(&[
-        "execution",
-        "export",
-        &execution,
-        "--with-plugins",
-        "-o",
-        file,
-    ]);
-    assert!(output.status.success(), "{}", stderr(&output));
+    let (execution, file) = exported(&folder, "tramp").await;
     let offline = |arguments: &[&str]| {
         let output = Command::new(binary())
             .args(["replay", "--url", "http://127.0.0.1:9", "--token", "none"])
@@ -301,7 +285,7 @@ async fn what_was_exported_is_replayed_without_the_host() {
             .unwrap();
         (stdout(&output) + &stderr(&output), output.status.success())
     };
-    let (said, success) = offline(&[file]);
+    let (said, success) = offline(&[&file]);
     assert!(
         success && said.contains("4 the same, 0 different, 0 not replayed"),
         "{said}"
@@ -309,7 +293,7 @@ async fn what_was_exported_is_replayed_without_the_host() {
     // For a plugin's own tests: what ran under its name, and no packages.
     let kept = folder.0.join("recorded/case.json");
     let kept = kept.to_str().unwrap();
-    let output = mandate(&["execution", "import", file, "--of", "tramp", "-o", kept]);
+    let output = mandate(&["execution", "import", &file, "--of", "tramp", "-o", kept]);
     assert!(output.status.success(), "{}", stderr(&output));
     let (said, success) = offline(&[kept]);
     assert!(!success && said.contains("pass --plugin"), "{said}");
@@ -334,20 +318,8 @@ async fn what_was_exported_is_replayed_without_the_host() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_are_not_recordings_are_refused_with_the_reason() {
-    install_tools().await;
     let folder = Folder::new("hostile");
-    admin().install(walker("stray", "x").file()).await;
-    let (execution, _) = run("stray").await;
-    let file = folder.0.join("good.json");
-    let output = mandate(&[
-        "execution",
-        "export",
-        &execution,
-        "--with-plugins",
-        "-o",
-        file.to_str().unwrap(),
-    ]);
-    assert!(output.status.success());
+    let (_, file) = exported(&folder, "stray").await;
     let good: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let refused = |name: &str, change: &dyn Fn(&mut Value), reason: &str| {
         let mut bad = good.clone();

@@ -146,24 +146,17 @@ impl Guest {
             .granted(&self.scope)
             .and_then(|()| self.of_allowed_class(call.effects()));
         if let Err(refusal) = verdict {
+            if intended && call.effects() > Effects::Internal {
+                // It may have been had while it was granted: `denied` would say that it was not.
+                return self.unknown(call, at, Some(refusal)).await;
+            }
             let step = (!intended).then(|| {
                 Box::new(Step {
                     child: None,
                     ..step
                 })
             });
-            let told = self
-                .record::<C>(
-                    sequence,
-                    index,
-                    step,
-                    Err(denied(refusal)),
-                    true,
-                    Vec::new(),
-                    MicroUsd::ZERO,
-                )
-                .await?;
-            return Ok(Begun::Answered(told));
+            return self.refused::<C>(&at, step, refusal).await;
         }
         match call.action(&at) {
             Ok(None) => {}
@@ -178,7 +171,7 @@ impl Guest {
             Err(error) => return self.answered::<C>(at, step, intended, error).await,
         }
         if intended && call.effects() > Effects::Internal {
-            return self.unknown(call, at).await;
+            return self.unknown(call, at, None).await;
         }
         let intent = call.intent();
         if intended || intent == Intent::None {
@@ -216,6 +209,20 @@ impl Guest {
         let (answer, cost) = (Err(error), MicroUsd::ZERO);
         let told = self
             .record::<C>(at.sequence, at.index, step, answer, false, Vec::new(), cost)
+            .await?;
+        Ok(Begun::Answered(told))
+    }
+
+    /// A call that is not allowed.
+    async fn refused<C: Capability>(
+        &mut self,
+        at: &At,
+        step: Option<Box<Step>>,
+        refusal: Refusal,
+    ) -> Told<Begun<C>> {
+        let (answer, cost) = (Err(denied(refusal)), MicroUsd::ZERO);
+        let told = self
+            .record::<C>(at.sequence, at.index, step, answer, true, Vec::new(), cost)
             .await?;
         Ok(Begun::Answered(told))
     }

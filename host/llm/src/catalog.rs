@@ -24,22 +24,33 @@ pub enum Wire {
 /// instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)] // told beside the data
 pub enum Quirk {
+    /// It takes no temperature: left out.
     NoTemperature,
+    /// It takes no temperature above 1.
     #[serde(rename = "temperature-at-most-1")]
     TemperatureAtMostOne,
+    /// It takes no stop: left out, and the answer is cut here.
     NoStop,
     /// Says by itself what a stream used, or not at all: `stream_options` is left out.
     NoStreamOptions,
+    /// `max_completion_tokens` stands for `max_tokens`.
     MaxCompletionTokens,
+    /// No call can be required: it is looked whether one came.
     NoRequiredToolChoice,
+    /// No tool can be named: only that one is offered.
     NoNamedToolChoice,
+    /// `any` stands for `required`.
     RequiredIsAny,
+    /// With tools, `reasoning_effort` is `none`.
     ToolsNeedEffortNone,
+    /// It knows only `json_object`: the schema goes into words, and the answer is looked at.
     NoJsonSchema,
+    /// It knows no `response_format` at all; as with [`Self::NoJsonSchema`].
     NoJsonMode,
+    /// As [`Self::NoJsonMode`], where there are tools.
     SchemaNotWithTools,
+    /// Embeddings say `input_type`.
     EmbedInputType,
 }
 

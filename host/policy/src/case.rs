@@ -82,14 +82,17 @@ pub struct Case {
 /// What was spent before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[allow(missing_docs)] // as in `Windows`
 pub struct Spent {
+    /// By the plugin that asks; by the tool's own when a client calls it.
     #[serde(with = "dollars")]
     pub plugin: MicroUsd,
+    /// By the task at the root of the causes, and all below it.
     #[serde(with = "dollars")]
     pub task: MicroUsd,
+    /// By the tenant.
     #[serde(with = "dollars")]
     pub tenant: MicroUsd,
+    /// On the target.
     #[serde(with = "dollars")]
     pub target: MicroUsd,
 }

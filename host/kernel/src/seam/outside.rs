@@ -6,6 +6,7 @@ use super::{Answered, Begun, encode};
 use crate::capability::{At, Capability, Fail, Performed};
 use crate::guest::{Guest, Told};
 use crate::tree::Halted;
+use mandate_policy::Refusal;
 use mandate_runtime::bindings::types::types::Error;
 use mandate_store::{Question, StepAnswer, StoreError, Wait, WaitKey, Write, crash};
 use mandate_types::{MicroUsd, QuestionId, QuestionKind, QuestionStatus, Timestamp, WaitReason};
@@ -99,9 +100,16 @@ impl Guest {
     }
 
     /// An effect was intended, and nobody knows whether it was had: an idempotent one is had
-    /// again under the same key, of any other a human says what happened.
-    pub(super) async fn unknown<C: Capability>(&mut self, call: C, at: At) -> Told<Begun<C>> {
-        if at.scope.pledge.as_ref().is_some_and(|p| p.idempotent) {
+    /// again under the same key, of any other a human says what happened. What is `refused` since
+    /// it was intended is never had again.
+    pub(super) async fn unknown<C: Capability>(
+        &mut self,
+        call: C,
+        at: At,
+        refused: Option<Refusal>,
+    ) -> Told<Begun<C>> {
+        let idempotent = at.scope.pledge.as_ref().is_some_and(|p| p.idempotent);
+        if idempotent && refused.is_none() {
             return Ok(Begun::Go {
                 call,
                 at,
@@ -113,7 +121,7 @@ impl Guest {
         let asked = asked.map_err(|error| self.halt(error.into()))?;
         let question = match asked {
             Some(question) if question.status == QuestionStatus::Answered => {
-                return self.resolved(call, at, question).await;
+                return self.resolved(call, at, question, refused).await;
             }
             Some(question) if question.status == QuestionStatus::Open => question.id,
             _ => {
@@ -140,9 +148,13 @@ impl Guest {
         call: C,
         at: At,
         question: Question,
+        refused: Option<Refusal>,
     ) -> Told<Begun<C>> {
         let said = question.answer.unwrap_or_default();
         if said.get("happened") == Some(&Value::Bool(false)) {
+            if let Some(refusal) = refused {
+                return self.refused::<C>(&at, None, refusal).await;
+            }
             // For this one time: if the host stops again before it hears the answer, nobody knows
             // again, and a human is asked again.
             let acted = vec![Write::ActOnAnswer(question.id)];
@@ -202,7 +214,7 @@ fn question<C: Capability>(call: &C, at: &At) -> Question {
             "properties": {
                 "happened": {
                     "type": "boolean",
-                    "description": "true: it took effect and is not done again; false: it did not, and is done now"
+                    "description": "true: it took effect and is not done again; false: it did not, and is done now if it is still granted"
                 },
                 "answer": {
                     "description": "what it answered, if that is known; the form is that of the call's answer"

@@ -153,6 +153,14 @@ impl Meter for Purse {
     }
 }
 
+/// An execution of its own: nobody has its prompts.
+fn another(purse: &Purse) -> Caller<'_> {
+    Caller {
+        execution: "another",
+        ..purse.caller()
+    }
+}
+
 /// A chain whose calls are paid without end.
 struct Paid(Chain, Purse);
 
@@ -222,7 +230,7 @@ async fn each_attempt_is_reserved_and_settled_by_itself() {
     let book = [("a", 25, true), ("b", 2, false), ("c", 11, false)];
     let book = book.map(|(who, cost, uncertain)| (who.to_owned(), cost, uncertain));
     assert_eq!(chain.1.closed(), book);
-    let first = chain.0.first_cost(&request(), &chain.1.caller());
+    let first = chain.0.first_cost(&request(), &another(&chain.1));
     assert_eq!((first.provider.as_str(), first.most), ("a", MicroUsd(25)));
 }
 
@@ -266,7 +274,8 @@ async fn a_refused_key_is_not_tried_again_and_a_spent_one_not_soon() {
         assert_eq!(chain.complete(&request()).await.unwrap().provider, "c");
     }
     assert_eq!((a.asked(), b.asked(), c.asked()), (1, 1, 3));
-    let answer = chain.complete(&request()).await.unwrap();
+    let answer = chain.0.complete(&request(), &another(&chain.1)).await;
+    let answer = answer.unwrap();
     assert_eq!(
         outcomes(&answer.attempts),
         [

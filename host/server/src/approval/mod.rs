@@ -81,10 +81,7 @@ impl Approvals {
             }
             Verdict::Deny => (DecisionStatus::Denied, Act::DECISION_DENIED, false),
         };
-        let id = decision.id.clone();
         let change = DecisionChange {
-            status: Some(status),
-            resolved_at: Some(now),
             resolved_by: Some(by.name.clone()),
             self_approved: Some(own),
             comment: comment.clone(),
@@ -92,12 +89,37 @@ impl Approvals {
         };
         let resolved = Decision {
             status,
-            resolved_at: Some(now),
             resolved_by: Some(by.name.clone()),
             self_approved: own,
             comment,
             ..decision
         };
+        self.close(resolved, change, act, by, now).await
+    }
+
+    /// Keeps what became of a decision that was pending, `change` beside its status and time, and
+    /// lets what waits for it go on.
+    ///
+    /// # Errors
+    /// Also when somebody was faster: what became of it then.
+    async fn close(
+        &self,
+        decision: Decision,
+        change: DecisionChange,
+        act: &'static str,
+        by: &Principal,
+        now: Timestamp,
+    ) -> Result<Decision, Problem> {
+        let closed = Decision {
+            resolved_at: Some(now),
+            ..decision
+        };
+        let change = DecisionChange {
+            status: Some(closed.status),
+            resolved_at: Some(now),
+            ..change
+        };
+        let id = closed.id.clone();
         let writes = vec![
             Write::ChangeDecision {
                 id: id.clone(),
@@ -105,17 +127,17 @@ impl Approvals {
                 live_at: Some(now),
                 change: Box::new(change),
             },
-            Write::Audit(Box::new(audited(&resolved, act, &by.name, now))),
-            Write::Event(Box::new(resolved.event(EventKind::DECISION_RESOLVED, now))),
+            Write::Audit(Box::new(audited(&closed, act, &by.name, now))),
+            Write::Event(Box::new(closed.event(EventKind::DECISION_RESOLVED, now))),
             Write::Wake {
-                key: WaitKey::Decision(id.clone()),
+                key: WaitKey::Decision(id),
                 at: now,
             },
         ];
         match self.store().commit(None, writes).await {
             Ok(committed) => {
                 self.tasks.woken(committed.woken).await;
-                Ok(resolved)
+                Ok(closed)
             }
             // Somebody was faster.
             Err(CommitError::DecisionState { id, status }) => {

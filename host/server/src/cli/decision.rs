@@ -2,7 +2,7 @@
 
 use super::client::Connection;
 use super::decision_answer;
-use super::listing::{self, text};
+use super::listing::{ListArgs, ShowArgs, text};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -10,26 +10,9 @@ use serde_json::Value;
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// List decisions, the newest first; those that wait for a human, unless --all
-    List {
-        #[command(flatten)]
-        host: Connection,
-        /// Also those that are answered
-        #[arg(long)]
-        all: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List(ListArgs),
     /// Show one decision
-    Show {
-        /// Its id
-        id: String,
-        #[command(flatten)]
-        host: Connection,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Show(ShowArgs),
     /// Let it happen, once, exactly as it is described
     Approve(decision_answer::Args),
     /// Do not let it happen
@@ -49,28 +32,11 @@ pub enum Command {
 /// When the host does not answer, or does not take the answer.
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::List { host, all, json } => {
-            let path = if all {
-                "/decisions?limit=1000"
-            } else {
-                "/decisions?status=pending&limit=1000"
-            };
-            listing::print(&host, path, json, "nothing waits for a human", |item| {
-                let [id, status, sentence] =
-                    ["id", "status", "sentence"].map(|name| text(item, name));
-                format!("{id} {status:<9} {sentence}")
-            })
-            .await
+        Command::List(args) => {
+            let none = "nothing waits for a human";
+            args.print("/decisions", "pending", none, listed).await
         }
-        Command::Show { id, host, json } => {
-            let found = get(&host, &id).await?;
-            if json {
-                println!("{}", serde_json::to_string_pretty(&found)?);
-            } else {
-                print!("{}", told(&found));
-            }
-            Ok(())
-        }
+        Command::Show(args) => args.print("/decisions", told).await,
         Command::Approve(args) => decision_answer::run(args, "approve").await,
         Command::Deny(args) => decision_answer::run(args, "deny").await,
         Command::AskAgain { id, host } => {
@@ -82,13 +48,9 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-/// One decision.
-///
-/// # Errors
-/// When the host does not answer, or does not know it.
-pub async fn get(host: &Connection, id: &str) -> anyhow::Result<Value> {
-    let request = host.request(Method::GET, &format!("/decisions/{id}"))?;
-    host.send(request).await
+fn listed(decision: &Value) -> String {
+    let [id, status, sentence] = ["id", "status", "sentence"].map(|name| text(decision, name));
+    format!("{id} {status:<9} {sentence}")
 }
 
 /// A decision for people: the sentence first.

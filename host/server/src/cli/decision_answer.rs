@@ -1,8 +1,8 @@
 //! `mandate decision approve | deny`: a human's answer.
 
 use super::client::Connection;
-use super::decision::{get, told};
-use super::listing::text;
+use super::decision::told;
+use super::listing::{get, text};
 use anyhow::bail;
 use reqwest::Method;
 use serde_json::json;
@@ -28,7 +28,7 @@ pub struct Args {
 /// # Errors
 /// When nobody says yes, or the host does not take the answer.
 pub async fn run(args: Args, verb: &str) -> anyhow::Result<()> {
-    let decision = get(&args.host, &args.id).await?;
+    let decision = get(&args.host, "/decisions", &args.id).await?;
     print!("{}", told(&decision));
     if !args.yes && !confirmed(verb)? {
         bail!("nothing was decided");

@@ -1,7 +1,7 @@
 //! `mandate question`: what agents, and the host, ask people.
 
 use super::client::Connection;
-use super::listing::{self, text};
+use super::listing::{ListArgs, text};
 use anyhow::Context;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,16 +10,7 @@ use serde_json::{Value, json};
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// List the questions that nobody answered yet, the newest first
-    List {
-        #[command(flatten)]
-        host: Connection,
-        /// Also those that are answered
-        #[arg(long)]
-        all: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List(ListArgs),
     /// Answer a question
     Answer {
         /// Its id
@@ -37,18 +28,9 @@ pub enum Command {
 /// When the host does not answer, or does not take the answer.
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::List { host, all, json } => {
-            let path = if all {
-                "/questions?limit=1000"
-            } else {
-                "/questions?status=open&limit=1000"
-            };
-            listing::print(&host, path, json, "nobody asks anything", |item| {
-                let [id, status, plugin] = ["id", "status", "plugin"].map(|name| text(item, name));
-                let [asked, schema] = ["text", "schema"].map(|name| text(item, name));
-                format!("{id} {status:<9} {plugin}: {asked}\n    answer by {schema}")
-            })
-            .await
+        Command::List(args) => {
+            let none = "nobody asks anything";
+            args.print("/questions", "open", none, listed).await
         }
         Command::Answer { id, answer, host } => {
             let answer: Value = serde_json::from_str(&answer)
@@ -60,4 +42,10 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+fn listed(question: &Value) -> String {
+    let [id, status, plugin] = ["id", "status", "plugin"].map(|name| text(question, name));
+    let [asked, schema] = ["text", "schema"].map(|name| text(question, name));
+    format!("{id} {status:<9} {plugin}: {asked}\n    answer by {schema}")
 }

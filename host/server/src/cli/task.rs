@@ -1,34 +1,16 @@
 //! `mandate task`: what was asked for, how far it is, and what it waits for.
 
-use super::client::Connection;
-use super::listing::text;
-use reqwest::Method;
+use super::listing::{ListArgs, ShowArgs, all, text};
 use serde_json::Value;
 
 /// `mandate task …`
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// List tasks, the newest first; those that have not ended, unless --all
-    List {
-        #[command(flatten)]
-        host: Connection,
-        /// Also those that have ended
-        #[arg(long)]
-        all: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    #[command(mut_arg("all", |all| all.help("Also those that have ended")))]
+    List(ListArgs),
     /// Show one task, and while it waits, for what
-    Show {
-        /// Its id
-        id: String,
-        #[command(flatten)]
-        host: Connection,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Show(ShowArgs),
 }
 
 /// Lists or shows tasks.
@@ -37,53 +19,24 @@ pub enum Command {
 /// When the host does not answer, or does not know the task.
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::List { host, all, json } => {
-            let path = if all {
-                "/tasks?limit=1000"
-            } else {
-                "/tasks?status=pending,running,waiting,diverged,blocked&limit=1000"
-            };
-            let page = host.send(host.request(Method::GET, path)?).await?;
-            print_as(&page, json, listed)
+        Command::List(args) => {
+            let unended = "pending,running,waiting,diverged,blocked";
+            args.print("/tasks", unended, "nothing is to be done", listed)
+                .await
         }
-        Command::Show { id, host, json } => {
-            let request = host.request(Method::GET, &format!("/tasks/{id}"))?;
-            print_as(&host.send(request).await?, json, shown)
-        }
+        Command::Show(args) => args.print("/tasks", shown).await,
     }
 }
 
-fn print_as(answer: &Value, json: bool, told: fn(&Value) -> String) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(answer)?);
+fn listed(task: &Value) -> String {
+    let (status, waits) = (text(task, "status"), text(task, "waiting_for"));
+    let status = if waits.is_empty() {
+        status
     } else {
-        print!("{}", told(answer));
-    }
-    Ok(())
-}
-
-fn all<'v>(value: &'v Value, name: &str) -> &'v [Value] {
-    let items = value.get(name).and_then(Value::as_array);
-    items.map(Vec::as_slice).unwrap_or_default()
-}
-
-fn listed(page: &Value) -> String {
-    let lines = all(page, "items").iter().map(|task| {
-        let (status, waits) = (text(task, "status"), text(task, "waiting_for"));
-        let status = if waits.is_empty() {
-            status
-        } else {
-            format!("{status} for {waits}")
-        };
-        let (id, title) = (text(task, "id"), text(task, "title"));
-        format!("{id} {status:<20} {:<20} {title}\n", text(task, "kind"))
-    });
-    let lines: String = lines.collect();
-    if lines.is_empty() {
-        "nothing is to be done\n".to_owned()
-    } else {
-        lines
-    }
+        format!("{status} for {waits}")
+    };
+    let (id, title) = (text(task, "id"), text(task, "title"));
+    format!("{id} {status:<20} {:<20} {title}", text(task, "kind"))
 }
 
 /// A task for people: what it waits for last, where the eye stays.
@@ -189,9 +142,9 @@ mod tests {
 
     #[test]
     fn a_list_says_for_what_its_tasks_wait() {
-        let page = json!({"items": [{"id": "task-1", "status": "waiting", "waiting_for": "approval", "kind": "k", "title": "t"}]});
-        let line = listed(&page);
+        let line = listed(&json!({
+            "id": "task-1", "status": "waiting", "waiting_for": "approval", "kind": "k", "title": "t",
+        }));
         assert!(line.starts_with("task-1 waiting for approval "), "{line}");
-        assert_eq!(listed(&json!({"items": []})), "nothing is to be done\n");
     }
 }

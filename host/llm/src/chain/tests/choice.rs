@@ -82,12 +82,8 @@ async fn who_left_comes_back_only_when_his_provider_fails() {
         "b",
         "its prompts are cached there now"
     );
-    let other = Caller {
-        execution: "two",
-        ..chain.1.caller()
-    };
-    let answer = chain.0.complete(&request(), &other).await.unwrap();
-    assert_eq!(answer.provider, "a");
+    let answer = chain.0.complete(&request(), &another(&chain.1)).await;
+    assert_eq!(answer.unwrap().provider, "a");
 }
 
 #[tokio::test]
