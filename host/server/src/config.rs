@@ -1,15 +1,13 @@
 //! What an operator can set: a TOML file, over which flags and environment win.
 
 use crate::api::ApiSettings;
+use crate::models::ModelConfig;
 use crate::policy::PolicyConfig;
 use crate::task;
 use crate::telemetry::TelemetryConfig;
 use anyhow::Context;
 use mandate_kernel::TrustPolicy;
-use mandate_llm::price::{Price, Rates};
 use mandate_plugin::TrustedKeys;
-use mandate_types::MicroUsd;
-use mandate_types::money::dollars;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -234,48 +232,6 @@ impl Default for GuestConfig {
             max_instances: runtime.max_instances,
             compile_seconds: runtime.compile_limits.time.as_secs(),
             compile_memory_bytes: runtime.compile_limits.memory_bytes,
-        }
-    }
-}
-
-/// `[models]`: who answers model calls.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModelConfig {
-    /// The providers, in the order in which they are asked. Empty: those whose key is in the
-    /// environment, in the order of their table, and `simulated` at last.
-    pub order: Vec<String>,
-    /// `[models.simulated]`
-    pub simulated: SimulatedConfig,
-    /// `[models.providers.ID]`: keys of a row of the table that are other here, or one more row.
-    #[serde(skip_serializing_if = "toml::Table::is_empty")]
-    pub providers: toml::Table,
-}
-
-/// `[models.simulated]`: what the simulated model is counted as, so that budgets can be tried out.
-/// It is free, and its answers say that they are simulated.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SimulatedConfig {
-    /// Dollars for a million tokens of input.
-    #[serde(with = "dollars")]
-    pub input: MicroUsd,
-    /// Dollars for a million tokens of output.
-    #[serde(with = "dollars")]
-    pub output: MicroUsd,
-}
-
-impl SimulatedConfig {
-    /// As the provider chain takes it.
-    pub const fn price(self) -> Price {
-        Price {
-            rates: Rates {
-                input: self.input.0,
-                cached: self.input.0,
-                cache_write: self.input.0,
-                output: self.output.0,
-            },
-            long: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::seat::Seat;
 use crate::{ModelClass, Price};
 use mandate_types::MicroUsd;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const MOST_EXECUTIONS: u64 = 100_000;
 const STICKY: Duration = Duration::from_secs(300);
 
 /// By what the order is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// As the operator wrote it.
@@ -29,7 +29,7 @@ pub enum Strategy {
 }
 
 /// How the calls of one class find their provider.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Route {
     /// Only these, in this order; empty means all, in the order of the chain.

@@ -1,1 +1,88 @@
+//! Pieces make the same body as a whole answer, however they are cut.
 
+use super::*;
+
+fn put(mut pieces: Box<dyn Pieces>, events: &[Value]) -> (String, Value) {
+    let mut text = String::new();
+    for event in events {
+        text.push_str(&pieces.push(&event.to_string()).unwrap().text);
+    }
+    assert!(pieces.is_whole());
+    (text, pieces.body())
+}
+
+fn delta(delta: Value) -> Value {
+    json!({"id": "x", "choices": [{"delta": delta}]})
+}
+
+#[test]
+fn chunks_of_text_calls_and_counts_make_one_answer() {
+    let call = |index: u64, arguments: &str| json!({"tool_calls": [{"index": index, "function": {"arguments": arguments}}]});
+    let named = |index: u64, id: &str| json!({"tool_calls": [{"index": index, "id": id, "function": {"name": "a", "arguments": ""}}]});
+    let (text, body) = put(
+        Box::<OpenAiPieces>::default(),
+        &[
+            delta(json!({"role": "assistant", "content": null, "reasoning_content": "h"})),
+            delta(json!({"reasoning_content": "m"})),
+            delta(json!({"content": "ye"})),
+            delta(json!({"content": "s"})),
+            delta(named(0, "1")),
+            delta(call(0, "{\"n\"")),
+            delta(named(1, "2")),
+            delta(call(1, "{}")),
+            delta(call(0, ":1}")),
+            json!({"choices": [{"delta": {}, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 5, "completion_tokens": 3}}),
+            json!({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 2}}}),
+            json!({"choices": [], "usage": {"prompt_tokens": 0, "completion_tokens": 9}}),
+        ],
+    );
+    assert_eq!(text, "yes");
+    let message = &body["choices"][0]["message"];
+    assert_eq!(message["content"], "yes");
+    assert_eq!(message["reasoning_content"], "hm");
+    assert_eq!(message["tool_calls"][0]["function"]["arguments"], "{\"n\":1}");
+    assert_eq!(message["tool_calls"][1]["id"], "2");
+    let usage = json!({"prompt_tokens": 5, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 2}});
+    assert_eq!(body["usage"], usage, "counts are never added up");
+    assert_eq!(body["id"], "x");
+}
+
+#[test]
+fn blocks_of_text_and_calls_make_one_answer() {
+    let of = |index: u64, delta: Value| json!({"type": "content_block_delta", "index": index, "delta": delta});
+    let (text, body) = put(
+        Box::<AnthropicPieces>::default(),
+        &[
+            json!({"type": "message_start", "message": {"id": "m", "role": "assistant", "content": [], "stop_reason": null, "usage": {"input_tokens": 5, "output_tokens": 1}}}),
+            json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+            json!({"type": "ping"}),
+            of(0, json!({"type": "text_delta", "text": "ye"})),
+            of(0, json!({"type": "text_delta", "text": "s"})),
+            json!({"type": "content_block_stop", "index": 0}),
+            json!({"type": "content_block_start", "index": 1, "content_block": {"type": "tool_use", "id": "1", "name": "a", "input": {}}}),
+            of(1, json!({"type": "input_json_delta", "partial_json": ""})),
+            of(1, json!({"type": "input_json_delta", "partial_json": "{\"n\""})),
+            of(1, json!({"type": "input_json_delta", "partial_json": ": 1}"})),
+            json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}}),
+            json!({"type": "message_stop"}),
+        ],
+    );
+    assert_eq!(text, "yes");
+    assert_eq!(body["content"][0], json!({"type": "text", "text": "yes"}));
+    assert_eq!(body["content"][1]["input"], json!({"n": 1}));
+    assert_eq!(body["usage"], json!({"input_tokens": 5, "output_tokens": 9}));
+    assert_eq!(body["stop_reason"], "tool_use");
+}
+
+#[test]
+fn what_is_no_piece_is_said() {
+    let mut pieces = OpenAiPieces::default();
+    assert!(matches!(pieces.push("{"), Err(Broken::Garbled(_))));
+    assert!(matches!(pieces.push("[]"), Err(Broken::Garbled(_))));
+    let refused = pieces.push(r#"{"error": {"message": "no"}}"#);
+    assert!(matches!(refused, Err(Broken::Refused(_))));
+    let far = json!({"choices": [{"delta": {"tool_calls": [{"index": 4_000_000_000_u64, "id": "1"}]}}]});
+    assert!(pieces.push(&far.to_string()).is_ok(), "and nothing is kept for it");
+    assert!(pieces.calls.is_empty());
+    assert!(!pieces.is_whole());
+}

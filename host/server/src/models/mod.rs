@@ -1,12 +1,14 @@
 //! Who answers model calls here: the providers whose key is in the environment, in their order,
 //! and at last the simulated one.
 
-use crate::config::ModelConfig;
+mod config;
+
+pub use config::ModelConfig;
+
 use anyhow::{Context, bail};
 use mandate_llm::catalog::{self, Row};
-use mandate_llm::chain::Settings;
 use mandate_llm::providers::Simulated;
-use mandate_llm::upstream::{Deadlines, HttpClient, Upstream, client};
+use mandate_llm::upstream::{HttpClient, Upstream, client};
 use mandate_llm::{Chain, Provider};
 use std::sync::Arc;
 
@@ -19,15 +21,24 @@ const SIMULATED: &str = "simulated";
 /// What is wrong with `[models]`.
 pub fn chain(config: &ModelConfig) -> anyhow::Result<Chain> {
     let rows = catalog::rows(&config.providers).context("[models.providers]")?;
-    let known = |id: &str| id == SIMULATED || rows.iter().any(|row| row.id == id);
-    if let Some(unknown) = config.order.iter().find(|id| !known(id)) {
-        bail!(
-            "[models] order: there is no provider `{unknown}`; known are {}, and those of [models.providers]",
-            rows.iter()
-                .map(|row| row.id.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
-        );
+    let settings = config.settings();
+    let known: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let of_classes = settings.routes.iter().flat_map(|(class, route)| {
+        let named = route.order.iter().chain(route.weights.keys());
+        named.map(move |id| (format!("[models.classes.{}]", class.as_str()), id))
+    });
+    let of_limits = settings.limits.keys();
+    let of_limits = of_limits.map(|id| ("[models.limits]".to_owned(), id));
+    let of_order = config.order.iter();
+    let of_order = of_order.map(|id| ("[models] order".to_owned(), id));
+    let named = of_order.chain(of_classes).chain(of_limits);
+    for (place, id) in named {
+        if id != SIMULATED && !known.contains(&id.as_str()) {
+            bail!(
+                "{place}: there is no provider `{id}`; known are {}, and those of [models.providers]",
+                known.join(", ")
+            );
+        }
     }
     let mut chosen = Vec::new();
     let mut simulated = config.order.is_empty();
@@ -58,7 +69,7 @@ pub fn chain(config: &ModelConfig) -> anyhow::Result<Chain> {
     }
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     if !chosen.is_empty() {
-        let deadlines = Deadlines::default();
+        let deadlines = config.deadlines.deadlines();
         let client: HttpClient = client(tls()?, deadlines.connect);
         for (row, key) in chosen {
             let (variable, key) = key.unzip();
@@ -71,7 +82,7 @@ pub fn chain(config: &ModelConfig) -> anyhow::Result<Chain> {
     if simulated {
         providers.push(Arc::new(Simulated::priced(config.simulated.price())));
     }
-    Ok(Chain::new(providers, Settings::default()))
+    Ok(Chain::new(providers, settings))
 }
 
 /// The environment variable that holds the key of `row`, and the key.
