@@ -1,5 +1,6 @@
 //! How long a provider wants to be left alone, in every form in which providers say it.
 
+use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
 /// Nobody is believed who wants to be left alone for longer.
@@ -20,18 +21,56 @@ pub fn of<'a>(header: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Opti
         return Some(said);
     }
     // What is used up has nothing remaining; of the others the reset says nothing.
-    ["requests", "tokens", ""]
-        .iter()
-        .filter_map(|what| {
-            let dash = if what.is_empty() { "" } else { "-" };
-            let name = |part: &str| format!("x-ratelimit-{part}{dash}{what}");
-            let left = header(&name("remaining"));
-            let reset = header(&name("reset"))?;
-            let used_up = left.is_none_or(|left| left.trim().parse() == Ok(0_u64));
-            used_up.then(|| parse(reset, now)).flatten()
-        })
-        .max()
+    let windows = LIMITS.iter().filter_map(|(remaining, reset)| {
+        let used_up = header(remaining).is_none_or(|left| left.trim().parse() == Ok(0_u64));
+        let reset = header(reset).filter(|_| used_up)?;
+        parse(reset, now)
+    });
+    windows.max()
 }
+
+/// What the body of a refusal says: Google's `RetryInfo`, or words of it.
+pub fn in_body(body: &Value) -> Option<Duration> {
+    let error = body.get(0).unwrap_or(body).get("error")?;
+    let details = error.get("details").and_then(Value::as_array);
+    let delay = details
+        .into_iter()
+        .flatten()
+        .find_map(|detail| detail.get("retryDelay")?.as_str());
+    if let Some(delay) = delay.and_then(units) {
+        return Some(delay);
+    }
+    let said = error.get("message").and_then(Value::as_str)?;
+    let (_, after) = said.split_once("retry in ")?;
+    let text = after.split(char::is_whitespace).next()?;
+    units(text.trim_end_matches(['.', ',']))
+}
+
+/// Headers that say what is left of a limit, and when there is more.
+const LIMITS: [(&str, &str); 7] = [
+    (
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+    ),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    ("x-ratelimit-remaining", "x-ratelimit-reset"),
+    (
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+    ),
+    (
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+    ),
+    (
+        "anthropic-ratelimit-input-tokens-remaining",
+        "anthropic-ratelimit-input-tokens-reset",
+    ),
+    (
+        "anthropic-ratelimit-output-tokens-remaining",
+        "anthropic-ratelimit-output-tokens-reset",
+    ),
+];
 
 /// Seconds, a length such as `6m0s`, a date, or a time since 1970.
 fn parse(text: &str, now: SystemTime) -> Option<Duration> {
@@ -144,5 +183,24 @@ mod tests {
         assert_eq!(said(&limits), Some(7_660));
         assert_eq!(said(&[("x-ratelimit-reset", "3")]), Some(3_000));
         assert_eq!(said(&[]), None);
+    }
+
+    #[test]
+    fn bodies_say_it_too() {
+        let told = |body: Value| in_body(&body).map(|pause| pause.as_secs());
+        let details = serde_json::json!([{"@type": "x"}, {"retryDelay": "46s"}]);
+        let error = serde_json::json!({"error": {"message": "x", "details": details}});
+        assert_eq!(told(error.clone()), Some(46));
+        assert_eq!(told(serde_json::json!([error])), Some(46));
+        let words = "Quota exceeded. Please retry in 10h17m5.72s.";
+        let said = serde_json::json!({"error": {"message": words}});
+        assert_eq!(told(said), Some(37_025));
+        for body in [
+            r#"{"error":"x"}"#,
+            r#"{"error":{"message":"retry in a while"}}"#,
+            "[]",
+        ] {
+            assert_eq!(told(serde_json::from_str(body).unwrap()), None, "{body}");
+        }
     }
 }

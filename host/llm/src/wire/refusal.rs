@@ -2,6 +2,7 @@
 
 use super::{limited, openai};
 use crate::fault::{Fault, Kind};
+use crate::pause;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ pub fn refusal(status: u16, body: &[u8], retry_after: Option<Duration>) -> Fault
         _ => Kind::Garbled,
     };
     Fault {
-        retry_after,
+        retry_after: retry_after.or_else(|| pause::in_body(&parsed)),
         ..Fault::new(kind, format!("status {status}: {message}"))
     }
 }

@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use mandate_llm::LlmError;
 use std::fmt::Write as _;
 
-const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+const HEAD: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
 const HINDI: &str = "हाँ";
 
 /// Where the faulty provider is.
@@ -111,8 +112,14 @@ fn cases() -> Vec<Case> {
         whole("413", json(413, "{}")),
         whole("429 without a word of when", json(429, "{}")),
         whole("429, retry-after: 0", says(429, "retry-after: 0\r\n", "{}")),
-        whole("429, retry-after: 1.5", says(429, "retry-after: 1.5\r\n", "{}")),
-        whole("429, retry-after: 60", says(429, "retry-after: 60\r\n", "{}")),
+        whole(
+            "429, retry-after: 1.5",
+            says(429, "retry-after: 1.5\r\n", "{}"),
+        ),
+        whole(
+            "429, retry-after: 60",
+            says(429, "retry-after: 60\r\n", "{}"),
+        ),
         whole(
             "429, retry-after: a date that is past",
             says(429, "retry-after: Wed, 21 Oct 2015 07:28:00 GMT\r\n", "{}"),
@@ -121,7 +128,10 @@ fn cases() -> Vec<Case> {
             "429, retry-after: a date to come",
             says(429, "retry-after: Wed, 21 Oct 2099 07:28:00 GMT\r\n", "{}"),
         ),
-        whole("429, retry-after-ms: 5", says(429, "retry-after-ms: 5\r\n", "{}")),
+        whole(
+            "429, retry-after-ms: 5",
+            says(429, "retry-after-ms: 5\r\n", "{}"),
+        ),
         whole(
             "429, x-ratelimit-reset-requests: 6m0s, none left",
             says(
@@ -156,7 +166,10 @@ fn cases() -> Vec<Case> {
         stream("a stall after 40 tokens", Does::Stalls(forty().into())),
         stream("a cut after 40 tokens", events(forty())),
         stream("a cut within a chunk of HTTP", events(chunked)),
-        stream("a malformed chunk first", heads("data: {\"choices\": [\n\n")),
+        stream(
+            "a malformed chunk first",
+            heads("data: {\"choices\": [\n\n"),
+        ),
         stream(
             "a malformed chunk after 40 tokens",
             events(forty() + "data: {\"choices\": [\n\n"),
@@ -168,10 +181,7 @@ fn cases() -> Vec<Case> {
         stream("UTF-8 split across chunks", Does::Pieces(split)),
         stream("invalid UTF-8 split across chunks", Does::Pieces(bad)),
         stream("an empty answer", heads(LAST)),
-        stream(
-            "a wrong content type",
-            Does::Sends(other.to_vec()),
-        ),
+        stream("a wrong content type", Does::Sends(other.to_vec())),
         stream(
             "10 MB in one event",
             heads(&format!("data: {}\n\n", " ".repeat(10 << 20))),
@@ -179,7 +189,10 @@ fn cases() -> Vec<Case> {
         stream("a tool call with broken JSON", heads(broken_call)),
         stream(
             "usage missing",
-            heads(&(chunk("yes") + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")),
+            heads(
+                &(chunk("yes")
+                    + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"),
+            ),
         ),
         stream("answered as a whole", json(200, YES)),
     ]
@@ -227,8 +240,16 @@ async fn run(case: Case) -> String {
     };
     let (who, cost, saw) = match &asked {
         Ok(answer) => {
-            assert!(!case.streams || heard == answer.message.text, "{}", case.what);
-            (answer.provider.as_str(), answer.cost, format!("`{}`", answer.message.text))
+            assert!(
+                !case.streams || heard == answer.message.text,
+                "{}",
+                case.what
+            );
+            (
+                answer.provider.as_str(),
+                answer.cost,
+                format!("`{}`", answer.message.text),
+            )
         }
         Err(error) => {
             let saw = match error {

@@ -40,7 +40,10 @@ fn chunks_of_text_calls_and_counts_make_one_answer() {
     let message = &body["choices"][0]["message"];
     assert_eq!(message["content"], "yes");
     assert_eq!(message["reasoning_content"], "hm");
-    assert_eq!(message["tool_calls"][0]["function"]["arguments"], "{\"n\":1}");
+    assert_eq!(
+        message["tool_calls"][0]["function"]["arguments"],
+        "{\"n\":1}"
+    );
     assert_eq!(message["tool_calls"][1]["id"], "2");
     let usage = json!({"prompt_tokens": 5, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 2}});
     assert_eq!(body["usage"], usage, "counts are never added up");
@@ -61,8 +64,14 @@ fn blocks_of_text_and_calls_make_one_answer() {
             json!({"type": "content_block_stop", "index": 0}),
             json!({"type": "content_block_start", "index": 1, "content_block": {"type": "tool_use", "id": "1", "name": "a", "input": {}}}),
             of(1, json!({"type": "input_json_delta", "partial_json": ""})),
-            of(1, json!({"type": "input_json_delta", "partial_json": "{\"n\""})),
-            of(1, json!({"type": "input_json_delta", "partial_json": ": 1}"})),
+            of(
+                1,
+                json!({"type": "input_json_delta", "partial_json": "{\"n\""}),
+            ),
+            of(
+                1,
+                json!({"type": "input_json_delta", "partial_json": ": 1}"}),
+            ),
             json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}}),
             json!({"type": "message_stop"}),
         ],
@@ -70,7 +79,10 @@ fn blocks_of_text_and_calls_make_one_answer() {
     assert_eq!(text, "yes");
     assert_eq!(body["content"][0], json!({"type": "text", "text": "yes"}));
     assert_eq!(body["content"][1]["input"], json!({"n": 1}));
-    assert_eq!(body["usage"], json!({"input_tokens": 5, "output_tokens": 9}));
+    assert_eq!(
+        body["usage"],
+        json!({"input_tokens": 5, "output_tokens": 9})
+    );
     assert_eq!(body["stop_reason"], "tool_use");
 }
 
@@ -81,8 +93,12 @@ fn what_is_no_piece_is_said() {
     assert!(matches!(pieces.push("[]"), Err(Broken::Garbled(_))));
     let refused = pieces.push(r#"{"error": {"message": "no"}}"#);
     assert!(matches!(refused, Err(Broken::Refused(_))));
-    let far = json!({"choices": [{"delta": {"tool_calls": [{"index": 4_000_000_000_u64, "id": "1"}]}}]});
-    assert!(pieces.push(&far.to_string()).is_ok(), "and nothing is kept for it");
+    let far =
+        json!({"choices": [{"delta": {"tool_calls": [{"index": 4_000_000_000_u64, "id": "1"}]}}]});
+    assert!(
+        pieces.push(&far.to_string()).is_ok(),
+        "and nothing is kept for it"
+    );
     assert!(pieces.calls.is_empty());
     assert!(!pieces.is_whole());
 }
