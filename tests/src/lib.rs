@@ -19,6 +19,7 @@ pub mod guest;
 pub mod halting;
 pub mod host;
 pub mod load;
+pub mod models;
 pub mod plugin;
 pub mod points;
 pub mod receiver;
