@@ -22,6 +22,7 @@ mod pause;
 pub mod price;
 pub mod provider;
 pub mod providers;
+pub mod redact;
 pub mod seat;
 mod structured;
 pub mod trace;
