@@ -3,6 +3,7 @@
 use crate::Usage;
 use crate::trace::Attempt;
 use metrics::{counter, histogram};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Counts an attempt that ended.
@@ -38,4 +39,11 @@ pub fn tokens(provider: &str, model: &str, usage: &Usage) {
 pub fn cache(hit: bool) {
     let result = if hit { "hit" } else { "miss" };
     counter!("mandate_llm_cache_total", "result" => result).increment(1);
+}
+
+/// Counts what was taken out of a prompt, and never says what it was.
+pub fn redacted(counts: &BTreeMap<&'static str, u64>) {
+    for (kind, count) in counts {
+        counter!("mandate_llm_redacted_total", "kind" => *kind).increment(*count);
+    }
 }

@@ -274,6 +274,10 @@ impl Provider for Upstream {
         self.row.price(self.model(class)?)
     }
 
+    fn is_local(&self) -> bool {
+        self.row.local
+    }
+
     async fn complete(&self, request: &Request) -> Result<Answer, Fault> {
         let model = self.serving(request.class)?;
         let names = Names::of(request);

@@ -3,6 +3,7 @@
 use super::question::Question;
 use crate::fault::{Billed, Fault};
 use crate::meter::{Caller, Planned, Unpaid};
+use crate::redact::Redactor;
 use crate::seat::Seat;
 use crate::trace::Attempt;
 use crate::{LlmError, Price, Usage, measure};
@@ -77,6 +78,8 @@ pub struct Asked<'a> {
     pub price: Price,
     /// Nobody knows what it costs: `price` is what it counts as.
     pub is_guess: bool,
+    /// Takes out of the question what it shall not see; none if it may see everything.
+    pub redactor: Option<&'a Redactor>,
     /// For whom.
     pub caller: &'a Caller<'a>,
     /// What came of it so far.
@@ -205,7 +208,8 @@ impl Asked<'_> {
                 }
             },
         };
-        let most = question.worst(&self.price);
+        let hidden = self.redactor.and_then(|redactor| question.hide(redactor));
+        let most = question.worst(hidden.as_ref(), &self.price);
         let planned = Planned {
             provider: self.id().to_owned(),
             model: self.model.to_owned(),
@@ -233,7 +237,9 @@ impl Asked<'_> {
             begun,
             is_over: false,
         };
-        let asked = question.ask(self.seat.provider.as_ref()).await;
+        let asked = question
+            .ask(hidden.as_ref(), self.seat.provider.as_ref())
+            .await;
         let took = begun.elapsed();
         let fault = match asked {
             Ok(answer) => {

@@ -13,6 +13,7 @@ use crate::gate::Limits;
 use crate::meter::{Caller, Planned};
 use crate::provider::Heard;
 use crate::providers::Simulated;
+use crate::redact::{self, Redactor};
 use crate::seat::{Seat, Standing};
 use crate::structured;
 use crate::trace::Attempt;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub never_simulated: BTreeSet<String>,
     /// As what a model counts whose price nobody knows; none: it is not asked.
     pub unknown: Option<Price>,
+    /// What is taken out of prompts before they leave this machine; none: nothing.
+    pub redaction: Option<redact::Settings>,
     /// Which answers are given again.
     pub cache: CacheSettings,
 }
@@ -49,6 +52,7 @@ pub struct Chain {
     seats: Arc<[Arc<Seat>]>,
     settings: Arc<Settings>,
     sticky: Sticky,
+    redactor: Option<Arc<Redactor>>,
     responses: Option<Cache<Response>>,
     embeddings: Option<Cache<Embeddings>>,
 }
@@ -91,6 +95,7 @@ impl Chain {
         Self {
             seats: providers.into_iter().map(seat).collect(),
             sticky: Sticky::default(),
+            redactor: settings.redaction.map(|it| Arc::new(Redactor::new(it))),
             responses: Cache::new(settings.cache),
             embeddings: Cache::new(settings.cache),
             settings: Arc::new(settings),
@@ -147,7 +152,7 @@ impl Chain {
         Planned {
             provider: seat.provider.id().to_owned(),
             model: seat.provider.model(class).unwrap_or_default().to_owned(),
-            most: question.worst(&price),
+            most: question.worst(None, &price),
         }
     }
 
@@ -227,7 +232,7 @@ impl Chain {
         let class = question.class();
         let usual = Route::default();
         let route = self.settings.routes.get(&class).unwrap_or(&usual);
-        let mut order = route.order(&self.seats, class, |price| question.worst(price));
+        let mut order = route.order(&self.seats, class, |price| question.worst(None, price));
         if !route.simulated || self.settings.never_simulated.contains(caller.plugin) {
             order.retain(|seat| !seat.provider.is_simulated());
         }
@@ -266,6 +271,10 @@ impl Chain {
                 model,
                 price,
                 is_guess,
+                redactor: self
+                    .redactor
+                    .as_deref()
+                    .filter(|_| !seat.provider.is_local()),
                 caller,
                 round: &round,
             };

@@ -1,7 +1,9 @@
 //! What can be asked of a provider, and what its answer is made of.
 
 use crate::fault::Fault;
+use crate::measure;
 use crate::provider::Heard;
+use crate::redact::{Redacted, Redactor};
 use crate::structured;
 use crate::wire::{Answer, Vectors};
 use crate::{ModelClass, Price, Provider, Request, Usage};
@@ -12,16 +14,22 @@ use std::sync::{Mutex, PoisonError};
 pub trait Question: Sync {
     /// What comes of it.
     type Answer: Send;
+    /// What is asked in its place of those who shall not see everything.
+    type Hidden: Send + Sync;
 
     /// For which kind of model.
     fn class(&self) -> ModelClass;
 
+    /// The question without secrets and personal data; none if it has none.
+    fn hide(&self, redactor: &Redactor) -> Option<Self::Hidden>;
+
     /// The most that one attempt can cost.
-    fn worst(&self, price: &Price) -> MicroUsd;
+    fn worst(&self, hidden: Option<&Self::Hidden>, price: &Price) -> MicroUsd;
 
     /// Makes one attempt.
     fn ask(
         &self,
+        hidden: Option<&Self::Hidden>,
         provider: &dyn Provider,
     ) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
 
@@ -46,17 +54,33 @@ pub trait Question: Sync {
 
 impl Question for Request {
     type Answer = Answer;
+    type Hidden = (Self, Redacted);
 
     fn class(&self) -> ModelClass {
         self.class
     }
 
-    fn worst(&self, price: &Price) -> MicroUsd {
-        price.worst_case(self)
+    fn hide(&self, redactor: &Redactor) -> Option<Self::Hidden> {
+        redactor
+            .request(self)
+            .inspect(|(_, hidden)| measure::redacted(hidden.counts()))
     }
 
-    async fn ask(&self, provider: &dyn Provider) -> Result<Answer, Fault> {
-        provider.complete(self).await
+    fn worst(&self, hidden: Option<&Self::Hidden>, price: &Price) -> MicroUsd {
+        price.worst_case(hidden.map_or(self, |(request, _)| request))
+    }
+
+    async fn ask(
+        &self,
+        hidden: Option<&Self::Hidden>,
+        provider: &dyn Provider,
+    ) -> Result<Answer, Fault> {
+        let Some((request, redacted)) = hidden else {
+            return provider.complete(self).await;
+        };
+        let mut answer = provider.complete(request).await?;
+        redacted.restore(&mut answer.message);
+        Ok(answer)
     }
 
     fn usage(answer: &Answer) -> Option<Usage> {
@@ -74,17 +98,28 @@ pub struct Texts<'a>(pub &'a [String]);
 
 impl Question for Texts<'_> {
     type Answer = Vectors;
+    type Hidden = Vec<String>;
 
     fn class(&self) -> ModelClass {
         ModelClass::Embed
     }
 
-    fn worst(&self, price: &Price) -> MicroUsd {
-        price.worst_case_embed(self.0)
+    fn hide(&self, redactor: &Redactor) -> Option<Self::Hidden> {
+        let (texts, hidden) = redactor.texts(self.0)?;
+        measure::redacted(hidden.counts());
+        Some(texts)
     }
 
-    async fn ask(&self, provider: &dyn Provider) -> Result<Vectors, Fault> {
-        provider.embed(self.0).await
+    fn worst(&self, hidden: Option<&Self::Hidden>, price: &Price) -> MicroUsd {
+        price.worst_case_embed(hidden.map_or(self.0, Vec::as_slice))
+    }
+
+    async fn ask(
+        &self,
+        hidden: Option<&Self::Hidden>,
+        provider: &dyn Provider,
+    ) -> Result<Vectors, Fault> {
+        provider.embed(hidden.map_or(self.0, Vec::as_slice)).await
     }
 
     fn usage(answer: &Vectors) -> Option<Usage> {
@@ -113,26 +148,48 @@ impl<'a> Streamed<'a> {
     }
 }
 
+impl Streamed<'_> {
+    fn hear(&self, piece: &str) {
+        if !piece.is_empty() {
+            let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.1 = true;
+            (heard.0)(piece);
+        }
+    }
+}
+
 impl Question for Streamed<'_> {
     type Answer = Answer;
+    type Hidden = (Request, Redacted);
 
     fn class(&self) -> ModelClass {
         self.request.class
     }
 
-    fn worst(&self, price: &Price) -> MicroUsd {
-        price.worst_case(self.request)
+    fn hide(&self, redactor: &Redactor) -> Option<Self::Hidden> {
+        self.request.hide(redactor)
     }
 
-    async fn ask(&self, provider: &dyn Provider) -> Result<Answer, Fault> {
-        let mut hear = |piece: &str| {
-            if !piece.is_empty() {
-                let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-                heard.1 = true;
-                (heard.0)(piece);
-            }
+    fn worst(&self, hidden: Option<&Self::Hidden>, price: &Price) -> MicroUsd {
+        self.request.worst(hidden, price)
+    }
+
+    async fn ask(
+        &self,
+        hidden: Option<&Self::Hidden>,
+        provider: &dyn Provider,
+    ) -> Result<Answer, Fault> {
+        let Some((request, redacted)) = hidden else {
+            let mut hear = |piece: &str| self.hear(piece);
+            return provider.stream(self.request, &mut hear).await;
         };
-        provider.stream(self.request, &mut hear).await
+        let mut restorer = redacted.restorer();
+        let mut hear = |piece: &str| self.hear(&restorer.push(piece));
+        let asked = provider.stream(request, &mut hear).await;
+        let mut answer = asked?;
+        self.hear(&restorer.finish());
+        redacted.restore(&mut answer.message);
+        Ok(answer)
     }
 
     fn usage(answer: &Answer) -> Option<Usage> {

@@ -30,11 +30,11 @@ use crate::Request;
 use find::Finder;
 use kind::Find;
 use redacted::Names;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// What is looked for beside secrets, e-mail addresses, telephone, card and account numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// IP addresses, too: personal for users of a service, and what operations work with.

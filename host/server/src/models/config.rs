@@ -6,6 +6,7 @@ use mandate_llm::cache::CacheSettings;
 use mandate_llm::chain::{Route, Settings};
 use mandate_llm::gate::Limits;
 use mandate_llm::price::{Price, Rates};
+use mandate_llm::redact;
 use mandate_llm::upstream::Deadlines;
 use mandate_types::MicroUsd;
 use mandate_types::money::dollars;
@@ -39,6 +40,8 @@ pub struct ModelConfig {
     pub deadlines: DeadlineConfig,
     /// `[models.breaker]`
     pub breaker: BreakerConfig,
+    /// `[models.redaction]`
+    pub redaction: RedactionConfig,
     /// `[models.cache]`
     pub cache: CacheSettings,
     /// `[models.providers.ID]`: keys of a row of the table that are other here, or one more row.
@@ -59,6 +62,9 @@ impl ModelConfig {
             routes: self.classes.clone(),
             never_simulated: self.never_simulated_for.clone(),
             unknown: self.unknown_price.map(PriceConfig::price),
+            redaction: self.redaction.enabled.then_some(redact::Settings {
+                ip: self.redaction.ip,
+            }),
             cache: self.cache,
         }
     }
@@ -87,6 +93,25 @@ impl PriceConfig {
                 output: self.output.0,
             },
             long: None,
+        }
+    }
+}
+
+/// What is taken out of prompts before they leave this machine.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedactionConfig {
+    /// Secrets and personal data are.
+    pub enabled: bool,
+    /// IP addresses are, too.
+    pub ip: bool,
+}
+
+impl Default for RedactionConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            ip: false,
         }
     }
 }

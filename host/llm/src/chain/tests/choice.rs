@@ -273,3 +273,25 @@ async fn what_was_heard_is_nobody_elses_to_finish() {
         ("yes", "yes")
     );
 }
+
+#[tokio::test]
+async fn secrets_leave_only_for_who_is_at_home_and_come_back_in_answers() {
+    let key = ["AKIA", "IOSFODNN7EXAMPLE"].concat();
+    let a = Scripted::new("a", vec![Ok("send it to [EMAIL_1]")]);
+    let settings = Settings {
+        redaction: Some(redact::Settings::default()),
+        ..Settings::default()
+    };
+    let chain = chain_of(&[&a], settings);
+    let text = format!("mail ann@example.com the key {key}");
+    let asked = Request::new(ModelClass::Fast, vec![Message::text(Role::User, text)], 10);
+    let mut heard = String::new();
+    let mut hear = |piece: &str| heard.push_str(piece);
+    let caller = chain.1.caller();
+    let answer = chain.0.stream(&asked, &caller, &mut hear).await.unwrap();
+    assert_eq!(answer.message.text, "send it to ann@example.com");
+    assert_eq!(heard, answer.message.text);
+    let sent = a.asked.lock().unwrap()[0].messages[0].text.clone();
+    assert!(!sent.contains("ann@") && !sent.contains(&key), "{sent}");
+    assert!(sent.contains("[EMAIL_1]"), "{sent}");
+}
