@@ -18,6 +18,8 @@ pub enum Wire {
     OpenAi,
     /// As Anthropic's messages.
     Anthropic,
+    /// As Amazon's SDK does; where `url` is empty it finds the endpoint by the region.
+    Bedrock,
 }
 
 /// What a provider, or a model of it, refuses of its wire; `providers.toml` says what is done
@@ -264,9 +266,11 @@ mod tests {
     #[test]
     fn what_is_shipped_can_be_asked_and_billed() {
         let rows = shipped();
-        assert_eq!(rows.len(), 15);
+        assert_eq!(rows.len(), 16);
         for row in &rows {
-            assert!(row.local != row.url.starts_with("https://"), "{}", row.id);
+            let is_found = row.wire == Wire::Bedrock && row.url.is_empty();
+            let is_safe = is_found || row.url.starts_with("https://");
+            assert!(row.local != is_safe, "{}", row.id);
             assert!(row.local || !row.keys.is_empty(), "{}", row.id);
             assert!(row.models.contains_key(&ModelClass::Fast), "{}", row.id);
         }

@@ -9,6 +9,7 @@
     )
 )]
 
+pub mod bedrock;
 pub mod breaker;
 pub mod cache;
 pub mod catalog;

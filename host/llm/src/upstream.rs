@@ -94,7 +94,7 @@ impl Upstream {
 
     async fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
         self.in_time(async {
-            let answer = self.answer(self.message(path, body)?).await?;
+            let answer = self.send(path, body).await?;
             self.whole(answer).await
         })
         .await
@@ -110,27 +110,9 @@ impl Upstream {
 
     /// The body of an answer that comes as a whole, or what a refusal says.
     async fn whole(&self, answer: hyper::Response<Incoming>) -> Result<Value, Fault> {
-        let (head, mut body) = answer.into_parts();
+        let (head, body) = answer.into_parts();
         let is_answer = head.status == StatusCode::OK;
-        let most = if is_answer { MOST_BYTES } else { MOST_REFUSAL };
-        let mut bytes = Vec::new();
-        let between = self.deadlines.between;
-        while let Some(frame) = tokio::time::timeout(between, body.frame())
-            .await
-            .map_err(|_| late("the answer stopped", between))?
-        {
-            let frame = frame.map_err(|e| Fault::arrived(Kind::Interrupted, chain_of(&e)))?;
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            if bytes.len() + data.len() > most {
-                if !is_answer {
-                    break;
-                }
-                return Err(too_long());
-            }
-            bytes.extend_from_slice(&data);
-        }
+        let bytes = whole(body, is_answer, self.deadlines.between).await?;
         if !is_answer {
             let header = |name: &str| head.headers.get(name)?.to_str().ok();
             let retry_after = pause::of(header, SystemTime::now());
@@ -148,7 +130,7 @@ impl Upstream {
         mut pieces: Box<dyn Pieces>,
         heard: Heard<'_>,
     ) -> Result<(Value, bool), Fault> {
-        let answer = self.answer(self.message(path, body)?).await?;
+        let answer = self.send(path, body).await?;
         let kind = answer.headers().get(CONTENT_TYPE);
         let is_stream = kind
             .and_then(|kind| kind.to_str().ok())
@@ -196,39 +178,9 @@ impl Upstream {
         Ok((pieces.body(), true))
     }
 
-    /// Sends `message`, and waits for the head of its answer. As long as there is no connection,
-    /// TLS included, nothing was sent.
-    async fn answer(
-        &self,
-        mut message: hyper::Request<Full<Bytes>>,
-    ) -> Result<hyper::Response<Incoming>, Fault> {
-        let Deadlines { connect, first, .. } = self.deadlines;
-        let mut connection = capture_connection(&mut message);
-        let sent = self.client.request(message);
-        tokio::pin!(sent);
-        let early = tokio::select! {
-            biased;
-            answer = &mut sent => Some(answer),
-            _ = connection.wait_for_connection_metadata() => None,
-            () = tokio::time::sleep(connect) => {
-                let told = format!("no connection in {} s", connect.as_secs_f32());
-                return Err(Fault::new(Kind::Connection, told));
-            }
-        };
-        let answer = match early {
-            Some(answer) => answer,
-            None => tokio::time::timeout(first, sent)
-                .await
-                .map_err(|_| late("no answer", first))?,
-        };
-        answer.map_err(|error| {
-            let told = chain_of(&error);
-            if error.is_connect() {
-                Fault::new(Kind::Connection, told)
-            } else {
-                Fault::arrived(Kind::Interrupted, told)
-            }
-        })
+    async fn send(&self, path: &str, body: &Value) -> Result<hyper::Response<Incoming>, Fault> {
+        let message = self.message(path, body)?;
+        send(&self.client, self.deadlines, message).await
     }
 
     fn message(&self, path: &str, body: &Value) -> Result<hyper::Request<Full<Bytes>>, Fault> {
@@ -243,7 +195,7 @@ impl Upstream {
             .header(CONTENT_TYPE, "application/json");
         if let Some(key) = &self.key {
             let (name, value) = match self.row.wire {
-                Wire::OpenAi => (AUTHORIZATION, format!("Bearer {key}")),
+                Wire::OpenAi | Wire::Bedrock => (AUTHORIZATION, format!("Bearer {key}")),
                 Wire::Anthropic => (HeaderName::from_static("x-api-key"), key.clone()),
             };
             let mut value = HeaderValue::try_from(value)
@@ -293,6 +245,7 @@ impl Provider for Upstream {
                 let answer = self.post("/messages", &body).await?;
                 wire::anthropic::answer(answer, &names)
             }
+            Wire::Bedrock => return Err(not_here()),
         }
         .map_err(garbled)
         .map(|answer| cut(answer, request, &quirks))
@@ -318,16 +271,20 @@ impl Provider for Upstream {
             }
             Wire::Anthropic => {
                 let mut body = wire::anthropic::request(request, model, &names, &quirks);
-                body["stream"] = Value::Bool(true);
+                if let Some(body) = body.as_object_mut() {
+                    body.insert("stream".to_owned(), Value::Bool(true));
+                }
                 let pieces = Box::<AnthropicPieces>::default();
                 self.in_time(self.pieces("/messages", &body, pieces, heard))
                     .await?
             }
+            Wire::Bedrock => return Err(not_here()),
         };
         let (body, was_heard) = asked;
         let answer = match self.row.wire {
             Wire::OpenAi => wire::openai::answer(body, &names),
             Wire::Anthropic => wire::anthropic::answer(body, &names),
+            Wire::Bedrock => return Err(not_here()),
         };
         let answer = answer.map_err(garbled)?;
         if !was_heard {
@@ -342,6 +299,76 @@ impl Provider for Upstream {
         let answer = self.post("/embeddings", &body).await?;
         wire::openai::embeddings(&answer, texts.len()).map_err(garbled)
     }
+}
+
+/// Sends `message`, and waits for the head of its answer. As long as there is no connection,
+/// TLS included, nothing was sent.
+///
+/// # Errors
+/// [`Kind::Connection`], [`Kind::Interrupted`]
+pub(crate) async fn send(
+    client: &HttpClient,
+    deadlines: Deadlines,
+    mut message: hyper::Request<Full<Bytes>>,
+) -> Result<hyper::Response<Incoming>, Fault> {
+    let Deadlines { connect, first, .. } = deadlines;
+    let mut connection = capture_connection(&mut message);
+    let sent = client.request(message);
+    tokio::pin!(sent);
+    let early = tokio::select! {
+        biased;
+        answer = &mut sent => Some(answer),
+        _ = connection.wait_for_connection_metadata() => None,
+        () = tokio::time::sleep(connect) => {
+            let told = format!("no connection in {} s", connect.as_secs_f32());
+            return Err(Fault::new(Kind::Connection, told));
+        }
+    };
+    let answer = match early {
+        Some(answer) => answer,
+        None => tokio::time::timeout(first, sent)
+            .await
+            .map_err(|_| late("no answer", first))?,
+    };
+    answer.map_err(|error| {
+        let told = chain_of(&error);
+        if error.is_connect() {
+            Fault::new(Kind::Connection, told)
+        } else {
+            Fault::arrived(Kind::Interrupted, told)
+        }
+    })
+}
+
+/// The whole body of an answer, or enough of a refusal. Between two pieces of it may be so much
+/// time as `between`.
+///
+/// # Errors
+/// [`Kind::Interrupted`], [`Kind::Garbled`]
+pub(crate) async fn whole(
+    mut body: Incoming,
+    is_answer: bool,
+    between: Duration,
+) -> Result<Vec<u8>, Fault> {
+    let most = if is_answer { MOST_BYTES } else { MOST_REFUSAL };
+    let mut bytes = Vec::new();
+    while let Some(frame) = tokio::time::timeout(between, body.frame())
+        .await
+        .map_err(|_| late("the answer stopped", between))?
+    {
+        let frame = frame.map_err(|e| Fault::arrived(Kind::Interrupted, chain_of(&e)))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > most {
+            if !is_answer {
+                break;
+            }
+            return Err(too_long());
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
 }
 
 /// The body as JSON, if it says that it is.
@@ -359,7 +386,7 @@ fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Fault> {
 }
 
 /// The answer as it would be of somebody who heeds the stop texts.
-fn cut(mut answer: Answer, request: &Request, quirks: &Quirks) -> Answer {
+pub(crate) fn cut(mut answer: Answer, request: &Request, quirks: &Quirks) -> Answer {
     if quirks.contains(&Quirk::NoStop) {
         let text = &mut answer.message.text;
         let stops = request.stop.iter();
@@ -368,6 +395,11 @@ fn cut(mut answer: Answer, request: &Request, quirks: &Quirks) -> Answer {
         }
     }
     answer
+}
+
+/// Of a wire that has a provider of its own.
+fn not_here() -> Fault {
+    Fault::new(Kind::Model, "it is spoken to by its own SDK")
 }
 
 fn too_long() -> Fault {
@@ -409,7 +441,8 @@ fn broken(error: &sse_stream::Error) -> Fault {
     }
 }
 
-fn late(what: &str, after: Duration) -> Fault {
+/// The fault of what did not come in time.
+pub(crate) fn late(what: &str, after: Duration) -> Fault {
     let told = format!("{what} in {} s", after.as_secs_f32());
     Fault::arrived(Kind::Interrupted, told)
 }
@@ -422,7 +455,7 @@ fn garbled(wrong: Wrong) -> Fault {
 }
 
 /// An error with all its causes: the outermost says least.
-fn chain_of(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain_of(error: &dyn std::error::Error) -> String {
     let mut told = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

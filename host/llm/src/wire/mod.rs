@@ -68,7 +68,7 @@ fn fields_but(value: Value, known: &[&str]) -> Map<String, Value> {
 }
 
 /// On one line, and not too much of it.
-fn limited(text: &str) -> String {
+pub(crate) fn limited(text: &str) -> String {
     let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     line.take(MOST_SAID).collect()
 }

@@ -21,13 +21,13 @@ impl Names {
             let calls = message.tool_calls.iter();
             calls.map(|call| call.name.as_str())
         });
-        let mut names = Self::default();
-        for name in offered.chain(called) {
-            if !names.there.contains_key(name) {
-                names.add(name);
-            }
-        }
-        names
+        Self::from_iter(offered.chain(called))
+    }
+
+    /// Of the ids of all calls, which have the same form.
+    pub fn of_calls(request: &Request) -> Self {
+        let calls = request.messages.iter().flat_map(|m| &m.tool_calls);
+        Self::from_iter(calls.map(|call| call.id.as_str()))
     }
 
     fn add(&mut self, name: &str) {
@@ -61,6 +61,18 @@ impl Names {
             .get(name)
             .cloned()
             .unwrap_or_else(|| name.to_owned())
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Names {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(all: I) -> Self {
+        let mut names = Self::default();
+        for name in all {
+            if !names.there.contains_key(name) {
+                names.add(name);
+            }
+        }
+        names
     }
 }
 

@@ -57,9 +57,12 @@ pub fn request(request: &Request, model: &str, names: &Names, quirks: &Quirks) -
 
 /// Asks for the answer in pieces, with a count of its tokens at the end.
 pub fn in_pieces(body: &mut Value, quirks: &Quirks) {
-    body["stream"] = Value::Bool(true);
-    if !quirks.contains(&Quirk::NoStreamOptions) {
-        body["stream_options"] = json!({"include_usage": true});
+    if let Some(body) = body.as_object_mut() {
+        body.insert("stream".to_owned(), Value::Bool(true));
+        if !quirks.contains(&Quirk::NoStreamOptions) {
+            let options = json!({"include_usage": true});
+            body.insert("stream_options".to_owned(), options);
+        }
     }
 }
 

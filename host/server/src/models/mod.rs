@@ -6,7 +6,8 @@ mod config;
 pub use config::ModelConfig;
 
 use anyhow::{Context, bail};
-use mandate_llm::catalog::{self, Row};
+use mandate_llm::bedrock::Bedrock;
+use mandate_llm::catalog::{self, Row, Wire};
 use mandate_llm::providers::Simulated;
 use mandate_llm::upstream::{HttpClient, Upstream, client};
 use mandate_llm::{Chain, Provider};
@@ -75,8 +76,14 @@ pub fn chain(config: &ModelConfig) -> anyhow::Result<Chain> {
             let (variable, key) = key.unzip();
             tracing::info!(provider = row.id, "models are asked here");
             let row = row.with_key(variable.as_deref());
-            let upstream = Upstream::new(row, key, client.clone(), deadlines);
-            providers.push(Arc::new(upstream));
+            let client = client.clone();
+            providers.push(match row.wire {
+                // It finds its key itself, and not before it is asked.
+                Wire::Bedrock => Arc::new(Bedrock::new(row, client, deadlines)),
+                Wire::OpenAi | Wire::Anthropic => {
+                    Arc::new(Upstream::new(row, key, client, deadlines))
+                }
+            });
         }
     }
     if simulated {
