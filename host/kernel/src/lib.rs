@@ -10,6 +10,7 @@
     )
 )]
 
+mod ask;
 pub mod audit;
 mod call;
 pub mod capability;
@@ -33,6 +34,7 @@ mod seam;
 mod terms;
 mod tree;
 
+pub use ask::AskError;
 pub use call::{Called, ToolRun};
 pub use capability::invoke::Reasons;
 pub use capability::telemetry::{NoTelemetry, Telemetry};

@@ -3,11 +3,15 @@
 
 use crate::capability::{At, Scope};
 use crate::decision::{Lifted, ended};
-use crate::tree::Halted;
+use crate::kernel::Kernel;
+use crate::tree::{Halted, Tree};
 use mandate_llm::{Caller, Meter, Planned, Unpaid};
 use mandate_policy::{Spender, distinct};
-use mandate_store::{CommitError, LedgerEntry, SpendingKind, Write};
-use mandate_types::{Ceiling, DecisionId, DecisionStatus, MicroUsd, Timestamp};
+use mandate_store::{CommitError, LedgerEntry, SharedStore, SpendingKind, Write};
+use mandate_types::{
+    Ceiling, DecisionId, DecisionStatus, ExecutionId, MicroUsd, PluginName, TaskId, TenantId,
+    Timestamp,
+};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,15 +26,59 @@ pub struct Spending {
 
 /// Pays for the attempts of one call from the ledger, under the budgets and the grant.
 pub struct CallMeter {
-    scope: Arc<Scope>,
+    account: Account,
+    books: Books,
     /// How the ids of its entries begin.
     call: String,
-    most_per_task: MicroUsd,
     /// Under which a human let it happen.
     decision: Option<DecisionId>,
     /// The names of the ceilings that do not count.
     lifted: Vec<String>,
     inner: Mutex<Inner>,
+}
+
+/// For whom money is spent.
+struct Account {
+    kernel: Arc<Kernel>,
+    spender: Spender,
+    /// Who asks; none when a client does.
+    plugin: Option<PluginName>,
+    execution: ExecutionId,
+    task: Option<TaskId>,
+    /// How much the grant lets models cost for one task, and over what that counts.
+    granted: Option<(MicroUsd, mandate_types::Scope)>,
+}
+
+/// Where it is written.
+enum Books {
+    /// With the journal of an execution.
+    Journal(Arc<Tree>),
+    /// By itself, for a tenant.
+    Ledger(SharedStore, TenantId),
+}
+
+impl Books {
+    /// Writes what is to be spent, unless that is halted.
+    async fn open(&self, mut writes: Vec<Write>) -> Result<(), CommitError> {
+        match self {
+            Self::Journal(tree) => tree.commit(writes).await.map(drop),
+            Self::Ledger(store, tenant) => {
+                writes.push(Write::NotHalted {
+                    tenant: tenant.clone(),
+                    plugins: Vec::new(),
+                });
+                store.commit(None, writes).await.map(drop)
+            }
+        }
+    }
+
+    /// Writes what was spent.
+    async fn settle(&self, writes: Vec<Write>) -> Result<(), CommitError> {
+        match self {
+            Self::Journal(tree) => tree.settle(writes).await.map(drop),
+            Self::Ledger(store, _) => store.commit(None, writes).await.map(drop),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -78,15 +126,56 @@ impl Ended {
 impl CallMeter {
     /// For the call `at`, but for what was `lifted`.
     pub fn new(at: &At, most_per_task: MicroUsd, lifted: &Lifted) -> Self {
-        let (scope, tree) = (at.scope.clone(), &at.scope.tree);
+        let Scope { tree, lineage, .. } = at.scope.as_ref();
+        let of_task = mandate_types::Scope::Models(match &tree.task {
+            Some(task) => task.to_string(),
+            None => tree.execution.to_string(),
+        });
         // Made again after a crash, its entries are others.
         let (sequence, index, epoch) = (at.sequence, at.index, tree.epoch());
         Self {
-            call: format!("call-{}-{sequence}-{index}-{epoch}", scope.id),
-            scope,
-            most_per_task,
+            call: format!("call-{}-{sequence}-{index}-{epoch}", at.scope.id),
+            account: Account {
+                kernel: at.scope.kernel.clone(),
+                spender: Spender {
+                    tenant: tree.tenant.clone(),
+                    plugins: distinct(lineage.chain().into_iter().rev()),
+                    root_task: tree.task_root.clone(),
+                    target: None,
+                },
+                plugin: Some(at.scope.plugin.name().clone()),
+                execution: tree.execution.clone(),
+                task: tree.task.clone(),
+                granted: Some((most_per_task, of_task)),
+            },
+            books: Books::Journal(tree.clone()),
             decision: lifted.decision.clone(),
             lifted: lifted.ceilings.clone(),
+            inner: Mutex::default(),
+        }
+    }
+
+    /// For a call that a client makes for `tenant`.
+    pub fn of_client(kernel: Arc<Kernel>, tenant: TenantId) -> Self {
+        let execution = ExecutionId::fresh();
+        Self {
+            call: format!("call-{execution}"),
+            books: Books::Ledger(kernel.store().clone(), tenant.clone()),
+            account: Account {
+                kernel,
+                spender: Spender {
+                    tenant,
+                    plugins: Vec::new(),
+                    root_task: None,
+                    target: None,
+                },
+                plugin: None,
+                execution,
+                task: None,
+                granted: None,
+            },
+            decision: None,
+            lifted: Vec::new(),
             inner: Mutex::default(),
         }
     }
@@ -97,9 +186,12 @@ impl CallMeter {
 
     /// Who asks, with this to pay.
     pub fn caller(&self) -> Caller<'_> {
+        let plugin = self.account.plugin.as_ref();
         Caller {
+            tenant: self.account.spender.tenant.as_str(),
+            plugin: plugin.map_or("", PluginName::as_str),
+            execution: self.account.execution.as_str(),
             meter: self,
-            ..who(&self.scope)
         }
     }
 
@@ -111,30 +203,21 @@ impl CallMeter {
     }
 
     fn reservation(&self, planned: &Planned) -> (String, Write) {
-        let Scope { tree, lineage, .. } = self.scope.as_ref();
+        let account = &self.account;
         let now = Timestamp::now();
-        let spender = Spender {
-            tenant: tree.tenant.clone(),
-            plugins: distinct(lineage.chain().into_iter().rev()),
-            root_task: tree.task_root.clone(),
-            target: None,
-        };
-        let of_task = mandate_types::Scope::Models(match &tree.task {
-            Some(task) => task.to_string(),
-            None => tree.execution.to_string(),
-        });
-        let mut ceilings = vec![Ceiling {
+        let grant = account.granted.clone().map(|(most, scope)| Ceiling {
             name: "grant:max_cost_per_task".to_owned(),
-            scope: of_task.clone(),
+            scope,
             since: Timestamp::from_micros(0),
-            most: self.most_per_task,
+            most,
             resets_at: None,
-        }];
-        let budgets = self.scope.kernel.policy().budgets(&spender, now);
+        });
+        let mut ceilings: Vec<Ceiling> = grant.into_iter().collect();
+        let budgets = account.kernel.policy().budgets(&account.spender, now);
         let count = |budget: &Ceiling| !self.lifted.contains(&budget.name);
         ceilings.extend(budgets.into_iter().filter(count));
-        let mut scopes = spender.scopes();
-        scopes.push(of_task);
+        let mut scopes = account.spender.scopes();
+        scopes.extend(account.granted.clone().map(|(_, scope)| scope));
         let id = {
             let mut inner = self.inner();
             inner.entries += 1;
@@ -143,10 +226,10 @@ impl CallMeter {
         let entry = LedgerEntry {
             id: id.clone(),
             kind: SpendingKind::Model,
-            tenant: tree.tenant.clone(),
-            plugin: Some(self.scope.plugin.name().clone()),
-            execution: tree.execution.clone(),
-            task: tree.task.clone(),
+            tenant: account.spender.tenant.clone(),
+            plugin: account.plugin.clone(),
+            execution: account.execution.clone(),
+            task: account.task.clone(),
             decision: self.decision.clone(),
             provider: Some(planned.provider.clone()),
             model: Some(planned.model.clone()),
@@ -159,6 +242,18 @@ impl CallMeter {
         };
         let entry = Box::new(entry);
         (id, Write::Reserve { entry, ceilings })
+    }
+
+    /// Writes how the call ended, by itself and not with an answer.
+    ///
+    /// # Errors
+    /// When the database does not answer: what is not settled is booked in full at the next start.
+    pub async fn settle(&self, status: DecisionStatus) -> Result<MicroUsd, Halted> {
+        let (cost, writes) = self.finish(status)?;
+        if !writes.is_empty() {
+            self.books.settle(writes).await?;
+        }
+        Ok(cost)
     }
 
     /// What the attempts cost, and what is written with the call's answer.
@@ -229,7 +324,7 @@ impl Meter for CallMeter {
         let told = self.inner().ended.clone();
         let mut writes: Vec<Write> = told.iter().map(Ended::write).collect();
         writes.push(reservation);
-        match self.scope.tree.commit(writes).await {
+        match self.books.open(writes).await {
             Ok(_) => {
                 let mut inner = self.inner();
                 inner.ended.retain(|ended| !told.contains(ended));

@@ -9,11 +9,12 @@ use buffer::Buffer;
 use lineage::sizes;
 use mandate_runtime::Stop;
 use mandate_store::{
-    CommitError, Committed, Invocation, Lease, SharedStore, StepAnswer, StoreError, Wait, Write,
+    CommitError, Committed, Invocation, Lease, SharedStore, StepAnswer, StoreError, TaskChange,
+    Wait, Write,
 };
 use mandate_types::{
-    ExecutionId, Halt, InvocationId, PluginName, PrincipalName, Subject, TaskId, TenantId,
-    WaitReason,
+    ExecutionId, Halt, InvocationId, PluginName, PrincipalName, Subject, TaskId, TaskStatus,
+    TenantId, Timestamp, WaitReason,
 };
 use serde_json::Value;
 use std::collections::HashMap;
@@ -94,6 +95,7 @@ pub struct Tree {
     pub stop: Stop,
     lease: Lease,
     cost: AtomicI64,
+    simulated: AtomicBool,
     known: OnceLock<HashMap<InvocationId, u64>>,
     buffer: Arc<Mutex<Buffer>>,
     abandoned: std::sync::Mutex<Vec<Write>>,
@@ -150,6 +152,7 @@ impl Tree {
             resumed: start.resumed,
             stop: start.stop,
             cost: AtomicI64::new(0),
+            simulated: AtomicBool::new(false),
             known: OnceLock::new(),
             buffer: Arc::new(Mutex::new(Buffer {
                 writes,
@@ -240,6 +243,29 @@ impl Tree {
     /// What the task's next execution begins with, if it goes on in one.
     pub fn continuation(&self) -> Option<Value> {
         self.continuation.get().cloned()
+    }
+
+    /// Says of the task, once, that a simulated model answered.
+    ///
+    /// # Errors
+    /// [`Halted`] when the journal cannot be written.
+    pub async fn note_simulated(&self) -> Result<(), Halted> {
+        let known = self.simulated.swap(true, Ordering::Relaxed);
+        let Some(task) = self.task.clone().filter(|_| !known) else {
+            return Ok(());
+        };
+        let change = Box::new(TaskChange {
+            simulated: Some(true),
+            updated_at: Timestamp::now(),
+            ..TaskChange::default()
+        });
+        let from = &[TaskStatus::Running];
+        let told = Write::ChangeTask {
+            id: task,
+            from,
+            change,
+        };
+        self.push([told]).await
     }
 
     /// Adds to what it cost.

@@ -75,6 +75,7 @@ pub struct LedgerEntry {
 #[allow(missing_docs)] // as in `DecisionQuery`
 pub struct LedgerQuery {
     pub tenants: Option<Vec<TenantId>>,
+    pub kind: Option<SpendingKind>,
     pub execution: Option<ExecutionId>,
     pub task: Option<TaskId>,
     pub limit: u32,

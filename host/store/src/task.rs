@@ -66,6 +66,8 @@ pub struct Task {
     pub success_rate: Option<f64>,
     /// What it has cost, over all executions.
     pub cost_micro_usd: MicroUsd,
+    /// Whether a simulated model answered any of its calls.
+    pub simulated: bool,
     /// How long its last execution took.
     pub duration_seconds: Option<f64>,
     /// Whatever the client wants to keep with it.
@@ -139,6 +141,7 @@ impl Task {
             quality_score: None,
             success_rate: None,
             cost_micro_usd: MicroUsd::ZERO,
+            simulated: false,
             duration_seconds: None,
             metadata: Value::Object(serde_json::Map::new()),
             error: None,
@@ -180,6 +183,8 @@ pub struct TaskChange {
     pub summary: Option<Option<String>>,
     pub quality_score: Option<Option<f64>>,
     pub success_rate: Option<f64>,
+    /// A simulated model answered.
+    pub simulated: Option<bool>,
     /// Added to what it has cost.
     pub add_cost: MicroUsd,
     pub duration_seconds: Option<Option<f64>>,

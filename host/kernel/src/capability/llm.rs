@@ -129,7 +129,11 @@ impl Capability for Complete {
         let request = self.read.as_ref().map_err(Error::clone)?;
         let meter = meter(&at, self.class)?;
         let models = at.scope.kernel.models();
-        paid(&meter, models.complete(request, &meter.caller()).await)
+        let answered = models.complete(request, &meter.caller()).await;
+        if answered.as_ref().is_ok_and(|answer| answer.simulated) {
+            at.scope.tree.note_simulated().await?;
+        }
+        paid(&meter, answered)
     }
 }
 
@@ -166,6 +170,9 @@ impl Capability for Embed {
         let meter = meter(&at, ModelClass::Embed)?;
         let models = at.scope.kernel.models();
         let answered = models.embed(&self.texts, &meter.caller()).await;
+        if answered.as_ref().is_ok_and(|answer| answer.simulated) {
+            at.scope.tree.note_simulated().await?;
+        }
         paid(&meter, answered.map(embeddings))
     }
 }

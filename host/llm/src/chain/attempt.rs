@@ -6,11 +6,12 @@ use crate::meter::{Caller, Planned, Unpaid};
 use crate::redact::Redactor;
 use crate::seat::Seat;
 use crate::trace::Attempt;
-use crate::{LlmError, Price, Usage, measure};
+use crate::{LlmError, ModelClass, Price, Usage, measure};
 use mandate_types::MicroUsd;
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tracing::Instrument as _;
 
 /// How often one provider is asked for one call.
 const TRIES: u32 = 2;
@@ -237,8 +238,23 @@ impl Asked<'_> {
             begun,
             is_over: false,
         };
+        // As OpenTelemetry names what is known of a request to a model.
+        let span = tracing::info_span!(
+            "model",
+            "gen_ai.operation.name" = if class == ModelClass::Embed {
+                "embeddings"
+            } else {
+                "chat"
+            },
+            "gen_ai.provider.name" = self.id(),
+            "gen_ai.request.model" = self.model,
+            "gen_ai.usage.input_tokens" = tracing::field::Empty,
+            "gen_ai.usage.output_tokens" = tracing::field::Empty,
+            "error.type" = tracing::field::Empty,
+        );
         let asked = question
             .ask(hidden.as_ref(), self.seat.provider.as_ref())
+            .instrument(span.clone())
             .await;
         let took = begun.elapsed();
         let fault = match asked {
@@ -250,6 +266,8 @@ impl Asked<'_> {
                 let answered = Attempt::answered(self.id(), self.model);
                 running.end(answered, cost, usage.is_none());
                 let usage = usage.unwrap_or_default();
+                span.record("gen_ai.usage.input_tokens", usage.input_tokens);
+                span.record("gen_ai.usage.output_tokens", usage.output_tokens);
                 measure::tokens(self.id(), self.model, &usage);
                 return Ok(Ok(Some((answer, usage))));
             }
@@ -257,6 +275,8 @@ impl Asked<'_> {
         };
         self.seat.failed(pass, class, &fault);
         let kind = fault.kind;
+        span.record("error.type", kind.as_str());
+        let _entered = span.enter();
         tracing::warn!(provider = self.id(), model = self.model, kind = kind.as_str(), reason = %fault, "a model provider does not answer");
         let (cost, uncertain) = match &fault.billed {
             Billed::Nothing => (MicroUsd::ZERO, false),

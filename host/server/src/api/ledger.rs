@@ -7,12 +7,14 @@ use super::input::Params;
 use super::{Api, Listing};
 use axum::Json;
 use axum::extract::State;
-use mandate_store::{LedgerEntry, LedgerQuery};
+use mandate_store::{LedgerEntry, LedgerQuery, SpendingKind};
+use mandate_types::Problem;
 
 /// Lists reservations, the newest first. Money is in micro-dollars.
 #[utoipa::path(
     get, path = "/api/v1/ledger", tag = "ledger",
     params(
+        ("kind" = Option<String>, Query, description = "`effect` or `model`"),
         ("task" = Option<String>, Query),
         ("execution" = Option<String>, Query),
         ("tenant" = Option<String>, Query),
@@ -28,6 +30,7 @@ pub async fn list(
 ) -> ApiResult<Json<Listing<LedgerEntry>>> {
     let query = LedgerQuery {
         tenants: viewer.scope(params.parsed("tenant")?)?,
+        kind: params.text("kind")?.map(kind).transpose()?,
         execution: params.parsed("execution")?,
         task: params.parsed("task")?,
         limit: params.limit()?,
@@ -35,4 +38,8 @@ pub async fn list(
     };
     params.finish()?;
     Ok(Json(api.store().ledger(&query).await?.into()))
+}
+
+fn kind(text: String) -> Result<SpendingKind, Problem> {
+    SpendingKind::parse(&text).ok_or_else(|| Problem::invalid_field("kind", "`effect` or `model`"))
 }

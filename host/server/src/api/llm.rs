@@ -1,18 +1,21 @@
-//! `/llm`: who answers model calls, and how they do.
+//! `/llm`: who answers model calls, how they do, and what they say.
 
 use super::Api;
 use super::Listing;
-use super::auth::Viewer;
-use super::doc::Reads;
-use super::error::ApiResult;
-use super::input::Params;
+use super::auth::{Operator, Viewer};
+use super::doc::{Changes, Reads};
+use super::error::{ApiResult, to_its_end};
+use super::input::{JsonBody, Params, PathOf};
 use axum::Json;
 use axum::extract::State;
+use mandate_kernel::AskError;
 use mandate_llm::breaker::BreakerState;
 use mandate_llm::seat::Standing;
-use mandate_llm::{ModelClass, Provider};
-use serde::Serialize;
-use std::time::Duration;
+use mandate_llm::trace::Attempt;
+use mandate_llm::{LlmError, Message, ModelClass, Provider, Request, Role};
+use mandate_types::{Problem, TenantId};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
 
 /// A provider of models, in the order in which they are asked.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -29,8 +32,14 @@ pub struct ProviderView {
     pub failed: u64,
     /// The middle of how long the last 256 answers took, in milliseconds.
     pub latency_p50_ms: Option<u64>,
+    /// What one in twenty of them exceeded.
+    pub latency_p95_ms: Option<u64>,
     /// What one in a hundred of them exceeded.
     pub latency_p99_ms: Option<u64>,
+    /// Of the attempts since the host started, how many failed, 0–1.
+    pub error_rate: f64,
+    /// What its attempts cost since the host started.
+    pub cost_micro_usd: i64,
     /// What it said when it last failed.
     pub last_error: Option<String>,
 }
@@ -82,7 +91,11 @@ impl ProviderView {
             answered: standing.answered,
             failed: standing.failed,
             latency_p50_ms: standing.p50.map(milliseconds),
+            latency_p95_ms: standing.p95.map(milliseconds),
             latency_p99_ms: standing.p99.map(milliseconds),
+            error_rate: standing.failed as f64
+                / (standing.answered + standing.failed).max(1) as f64,
+            cost_micro_usd: standing.cost.0,
             last_error: standing.last_error,
         }
     }
@@ -90,6 +103,163 @@ impl ProviderView {
 
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A question to a model.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewQuestion {
+    /// What is asked.
+    #[schema(example = "What does 137 mean as an exit status?")]
+    pub prompt: String,
+    /// `fast` when absent.
+    #[serde(default = "fast")]
+    #[schema(value_type = String, example = "fast")]
+    pub class: ModelClass,
+    /// Only this provider; absent: the chain.
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// The most tokens of the answer; 1,024 when absent. Money is reserved for so many.
+    #[serde(default = "most_tokens")]
+    pub max_output_tokens: u32,
+    /// 0 to 2; absent: as the provider likes.
+    #[serde(default)]
+    pub temperature: Option<f32>,
+    /// For whom; his budgets count.
+    #[serde(default)]
+    pub tenant: Option<TenantId>,
+}
+
+const fn fast() -> ModelClass {
+    ModelClass::Fast
+}
+
+const fn most_tokens() -> u32 {
+    1_024
+}
+
+/// What a model answered.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct AnswerView {
+    /// The answer.
+    pub text: String,
+    /// Who gave it.
+    pub provider: String,
+    /// With which model.
+    pub model: String,
+    /// Whether no model was asked and the host played its part.
+    pub simulated: bool,
+    /// Whether it was answered before, and nobody was asked now.
+    pub cached: bool,
+    /// What it cost, with the attempts before.
+    pub cost_micro_usd: i64,
+    /// All tokens that were read.
+    pub input_tokens: u64,
+    /// All tokens that were written.
+    pub output_tokens: u64,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// What was tried, and why it went on from there; empty if the first answered.
+    #[schema(value_type = Vec<Object>)]
+    pub attempts: Vec<Attempt>,
+}
+
+/// Asks a model, under the budgets of the tenant.
+///
+/// For trying out providers: agents ask through their plugins.
+#[utoipa::path(
+    post, path = "/api/v1/llm/ask", tag = "models",
+    request_body = NewQuestion,
+    responses((status = 200, body = AnswerView), Changes),
+)]
+pub async fn ask(
+    operator: Operator,
+    State(api): State<Api>,
+    JsonBody(new): JsonBody<NewQuestion>,
+) -> ApiResult<Json<AnswerView>> {
+    let tenant = operator.tenant(new.tenant)?;
+    let messages = vec![Message::text(Role::User, new.prompt)];
+    let request = Request {
+        temperature: new.temperature,
+        ..Request::new(new.class, messages, new.max_output_tokens)
+    };
+    Ok(Json(asked(&api, tenant, new.provider, request).await?))
+}
+
+/// Asks one provider for a word, as a test of its key, its model and its price.
+#[utoipa::path(
+    post, path = "/api/v1/llm/providers/{id}/test", tag = "models",
+    params(("id" = String, Path, description = "Its name")),
+    responses((status = 200, description = "It answers", body = AnswerView), Changes),
+)]
+pub async fn test(
+    operator: Operator,
+    State(api): State<Api>,
+    PathOf(id): PathOf<String>,
+) -> ApiResult<Json<AnswerView>> {
+    let tenant = operator.tenant(None)?;
+    let kernel = api.tasks.kernel();
+    let provider = kernel.models().standings().map(|(provider, _)| provider);
+    let provider = provider.into_iter().find(|provider| provider.id() == id);
+    let provider = provider.ok_or_else(|| Problem::not_found(format!("provider `{id}`")))?;
+    let answers = |class: &ModelClass| provider.model(*class).is_some();
+    let class = [ModelClass::Fast, ModelClass::Smart]
+        .into_iter()
+        .find(answers);
+    let class = class.ok_or_else(|| {
+        Problem::conflict(format!(
+            "`{id}` has neither a fast nor a smart model: it gives vectors only"
+        ))
+    })?;
+    let messages = vec![Message::text(Role::User, "Answer with the word: yes")];
+    let request = Request::new(class, messages, 64);
+    Ok(Json(asked(&api, tenant, Some(id), request).await?))
+}
+
+async fn asked(
+    api: &Api,
+    tenant: TenantId,
+    provider: Option<String>,
+    request: Request,
+) -> ApiResult<AnswerView> {
+    let kernel = api.tasks.kernel().clone();
+    // Whoever hangs up has spent it all the same.
+    to_its_end(async move {
+        let begun = Instant::now();
+        let answered = kernel.ask(tenant, provider.as_deref(), &request).await;
+        let answer = answered.map_err(|error| match error {
+            AskError::NoProvider(id) => Problem::not_found(format!("provider `{id}`")),
+            AskError::Model(LlmError::Invalid { reason, .. }) => Problem::invalid(reason),
+            AskError::Model(error) => Problem::unavailable(error.to_string()),
+            AskError::Halted(halted) => Problem::unavailable(halted.to_string()),
+        })?;
+        Ok::<_, Problem>(AnswerView {
+            text: answer.message.text,
+            provider: answer.provider,
+            model: answer.model,
+            simulated: answer.simulated,
+            cached: answer.cached,
+            cost_micro_usd: answer.cost.0,
+            input_tokens: answer.usage.input_tokens,
+            output_tokens: answer.usage.output_tokens,
+            took_ms: milliseconds(begun.elapsed()),
+            attempts: answer.attempts,
+        })
+    })
+    .await
+}
+
+/// As `/llm/providers`.
+#[utoipa::path(
+    get, path = "/api/v1/agents/ai-providers", tag = "models",
+    responses((status = 200, body = Listing<ProviderView>), Reads),
+)]
+pub async fn ai_providers(
+    viewer: Viewer,
+    api: State<Api>,
+    params: Params,
+) -> ApiResult<Json<Listing<ProviderView>>> {
+    providers(viewer, api, params).await
 }
 
 /// Lists the providers of models in the order in which they are asked, and how each does.

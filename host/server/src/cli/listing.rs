@@ -101,7 +101,11 @@ pub async fn get(host: &Connection, path: &str, id: &str) -> anyhow::Result<Valu
     host.send(request).await
 }
 
-fn print_json(answer: &Value) -> anyhow::Result<()> {
+/// Prints an answer as it is.
+///
+/// # Errors
+/// None that a value of JSON can have.
+pub fn print_json(answer: &Value) -> anyhow::Result<()> {
     println!("{}", serde_json::to_string_pretty(answer)?);
     Ok(())
 }

@@ -185,6 +185,17 @@ pub(super) async fn lose_calls(
     Ok(())
 }
 
+/// Calls of clients that were under way when the host stopped: nobody goes on with them.
+pub(super) async fn lose_calls_of_clients(
+    conn: &mut SqliteConnection,
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    const BOOK: &str = "UPDATE ledger SET settled = reserved, uncertain = 1, ended_at = ?1 \
+        WHERE kind = 'model' AND plugin IS NULL AND ended_at IS NULL";
+    sql::run(conn, BOOK, &[at.into()]).await?;
+    Ok(())
+}
+
 fn read(row: &SqliteRow) -> Result<LedgerEntry, StoreError> {
     let kind = row.get_text("kind")?;
     Ok(LedgerEntry {
@@ -258,6 +269,9 @@ impl LedgerStore for SqliteStore {
         if let Some(tenants) = &query.tenants {
             sql.push(" AND tenant IN ")
                 .list(tenants.iter().map(Arg::text));
+        }
+        if let Some(kind) = query.kind {
+            sql.clause(" AND kind = ?", Arg::text(kind.as_str()));
         }
         if let Some(execution) = &query.execution {
             sql.clause(" AND execution = ?", Arg::text(execution));

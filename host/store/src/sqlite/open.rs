@@ -2,10 +2,12 @@
 
 use super::SqliteStore;
 use super::cache::TaskCache;
+use super::ledger;
 use super::sql::store_error;
 use super::vault::{self, Vault};
 use super::writer::Writer;
 use crate::StoreError;
+use mandate_types::Timestamp;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -123,6 +125,8 @@ impl SqliteStore {
         keep_private(&file)?;
         let mut conn = connect(&options, &data_dir.join("reserve")).await?;
         migrate(&mut conn, &file, MIGRATIONS).await?;
+        let lost = ledger::lose_calls_of_clients(&mut conn, Timestamp::now());
+        lost.await.map_err(store_error)?;
         let known = Writer::load(&mut conn).await?;
         let keys = super::sql::rows(&mut conn, vault::LIST, &[]).await;
         let keys = vault::listed(&keys.map_err(store_error)?)?;

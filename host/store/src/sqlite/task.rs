@@ -13,10 +13,10 @@ pub(super) const COLUMNS: &str = "id, title, description, kind, target, priority
     created_by, assigned_agents, status, waiting_for, progress, progress_message, result, output, summary, \
     quality_score, success_rate, cost_micro_usd, duration_seconds, metadata, error, created_at, updated_at, \
     completed_at, execution, attempts, retries_left, parent, root, depth, created_in, trigger_name, expires_at, \
-    queued, continuation";
+    queued, continuation, simulated";
 
 /// How many columns [`COLUMNS`] names.
-pub(super) const WIDTH: usize = 39;
+pub(super) const WIDTH: usize = 40;
 
 pub(super) fn row(task: &Task) -> Vec<Arg> {
     vec![
@@ -59,6 +59,7 @@ pub(super) fn row(task: &Task) -> Vec<Arg> {
         Arg::opt(task.expires_at, Arg::from),
         Arg::bool(task.queued),
         Arg::opt(task.continuation.as_ref(), Arg::json),
+        Arg::bool(task.simulated),
     ]
 }
 
@@ -77,7 +78,7 @@ pub(super) const CHANGE: &str = "UPDATE tasks SET \
     execution = coalesce(?23, execution), attempts = coalesce(?24, attempts), \
     retries_left = coalesce(?25, retries_left), assigned_agents = coalesce(?26, assigned_agents), \
     expires_at = CASE WHEN ?27 THEN ?28 ELSE expires_at END, \
-    continuation = CASE WHEN ?29 THEN ?30 ELSE continuation END, updated_at = ?31 \
+    continuation = CASE WHEN ?29 THEN ?30 ELSE continuation END, updated_at = ?31, simulated = coalesce(?34, simulated) \
     WHERE id = ?32 AND instr(?33, ',' || status || ',') > 0";
 
 pub(super) fn change_row(id: &TaskId, from: &[TaskStatus], change: &TaskChange) -> Vec<Arg> {
@@ -115,6 +116,7 @@ pub(super) fn change_row(id: &TaskId, from: &[TaskStatus], change: &TaskChange) 
         .iter()
         .fold(",".to_owned(), |all, status| all + status.as_str() + ",");
     row.push(Arg::text(from));
+    row.push(Arg::opt(change.simulated, Arg::bool));
     row
 }
 
@@ -157,6 +159,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Task, StoreError> {
         depth: row.get_small("depth")?,
         created_in: row.get_opt_id("created_in")?,
         trigger: row.get_opt_text("trigger_name")?,
+        simulated: row.get_bool("simulated")?,
         expires_at: row.get_opt_time("expires_at")?,
         queued: row.get_bool("queued")?,
         continuation: row.get_opt_json("continuation")?,
