@@ -97,10 +97,13 @@ fn request() -> Request {
     )
 }
 
+/// What was opened, and what it was closed with.
+type Entry = (Planned, Option<(MicroUsd, bool)>);
+
 /// Keeps a book of what was opened and closed, and pays no more than it has.
 pub(crate) struct Purse {
     holds: MicroUsd,
-    book: Mutex<Vec<(Planned, Option<(MicroUsd, bool)>)>>,
+    book: Mutex<Vec<Entry>>,
 }
 
 impl Purse {
