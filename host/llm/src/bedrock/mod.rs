@@ -130,6 +130,10 @@ impl Provider for Bedrock {
         self.row.price(self.model(class)?)
     }
 
+    fn is_local(&self) -> bool {
+        self.row.local
+    }
+
     async fn complete(&self, request: &Request) -> Result<Answer, Fault> {
         let model = self.serving(request.class)?;
         let quirks = self.row.quirks(model);
