@@ -13,6 +13,7 @@ mod incident;
 mod invoke;
 mod journal;
 mod memory;
+mod models;
 mod parked;
 mod policy;
 mod report;
@@ -80,6 +81,17 @@ const BENCHES: &[Bench] = &[
     bench("resume_parked_p99", parked::resumed_p99, "value ≤ 50000"),
     bench("audit_verify_100000", audit::verify, ""),
     bench("policy_eval", policy::eval, ""),
+    bench("chain_overhead_p50", models::p50, "value < 150"),
+    bench("chain_overhead_p99", models::p99, "value < 1000"),
+    bench("chain_stream_overhead_p50", models::stream_p50, ""),
+    bench("chain_overhead_p50_200", models::p50_200, ""),
+    bench("chain_overhead_p99_200", models::p99_200, ""),
+    bench("chain_stream_overhead_p50_200", models::stream_p50_200, ""),
+    bench("chain_overhead_p50_50", models::p50_50, ""),
+    bench("chain_overhead_p99_50", models::p99_50, ""),
+    bench("chain_stream_overhead_p50_50", models::stream_p50_50, ""),
+    bench("chain_cpu", models::cpu, ""),
+    bench("chain_memory", models::memory, ""),
     bench("startup_cold", startup::cold, ""),
     bench("startup_warm", startup::warm, ""),
 ];
@@ -87,6 +99,7 @@ const BENCHES: &[Bench] = &[
 fn main() -> ExitCode {
     let result = match std::env::args().nth(1) {
         Some(word) if word == floor::WORD => floor::serve(),
+        Some(word) if word == models::WORD => models::serve(),
         name => run(name.as_deref()),
     };
     match result {
@@ -102,7 +115,7 @@ fn main() -> ExitCode {
 fn run(name: Option<&str>) -> anyhow::Result<()> {
     let chosen: Vec<&Bench> = BENCHES
         .iter()
-        .filter(|bench| name.is_none_or(|name| name == bench.name))
+        .filter(|bench| name.is_none_or(|name| name == bench.name || of_family(name, bench.name)))
         .collect();
     if chosen.is_empty() {
         let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
@@ -117,6 +130,12 @@ fn run(name: Option<&str>) -> anyhow::Result<()> {
         measures.push((name, measure));
     }
     report::write(&target().join("bench.json"), &measures)
+}
+
+/// Whether `name` ends in `*` and names all that begin as it does.
+fn of_family(name: &str, bench: &str) -> bool {
+    name.strip_suffix('*')
+        .is_some_and(|begin| bench.starts_with(begin))
 }
 
 /// The folder `target` of the repository.

@@ -1,0 +1,368 @@
+//! What the chain of providers adds to a call, against the same request sent to the same provider
+//! by the same client: open loop, so that who is late is late for all that follow.
+
+use crate::report::{Measure, Unit};
+use anyhow::{Context, anyhow, ensure};
+use futures::StreamExt as _;
+use http_body_util::{BodyExt as _, Full};
+use mandate_llm::catalog::{Row, rows};
+use mandate_llm::chain::Settings;
+use mandate_llm::upstream::{Deadlines, HttpClient, Upstream, client};
+use mandate_llm::{
+    Caller, Chain, Message, Meter, ModelClass, Planned, Provider, Request, Role, Unpaid, redact,
+};
+use mandate_tests::models;
+use mandate_types::MicroUsd;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+/// The argument that makes this program the provider.
+pub const WORD: &str = "--serve-models";
+
+const ROUNDS: usize = 5;
+/// Of one phase of a round.
+const PHASE: Duration = Duration::from_millis(1_500);
+/// Before anything is measured: connections and caches.
+const WARM_UP: usize = 500;
+const RATES: [u32; 3] = [1_000, 200, 50];
+
+/// What the process does: says where it listens, and answers.
+///
+/// # Errors
+/// When it cannot listen.
+pub fn serve() -> anyhow::Result<()> {
+    Runtime::new()?.block_on(async {
+        let upstream = models::Upstream::that(|_| models::Does::Answers).await;
+        println!("{}", upstream.url());
+        std::future::pending().await
+    })
+}
+
+/// The process that answers.
+struct Serving(Child, String);
+
+impl Serving {
+    fn start() -> anyhow::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg(WORD)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().context("no stdout")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        Ok(Self(child, line.trim().to_owned()))
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // If it ended by itself there is nothing left to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Pays for everything: the ledger has measurements of its own.
+struct Rich;
+
+#[async_trait::async_trait]
+impl Meter for Rich {
+    async fn open(&self, _: Planned) -> Result<u32, Unpaid> {
+        Ok(0)
+    }
+
+    fn close(&self, _: u32, _: MicroUsd, _: bool) {}
+}
+
+/// Who asks, in one of four ways.
+#[derive(Clone)]
+struct Asking {
+    chain: Chain,
+    client: HttpClient,
+    url: String,
+    request: Arc<Request>,
+    /// The same request as the provider gets it.
+    whole: bytes::Bytes,
+    streamed: bytes::Bytes,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Chain,
+    Direct,
+    ChainStream,
+    DirectStream,
+}
+
+impl Asking {
+    fn new(url: &str) -> anyhow::Result<Self> {
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+        let client = client(tls, Duration::from_secs(5));
+        let row = row(url)?;
+        let provider = Upstream::new(row, None, client.clone(), Deadlines::default());
+        let settings = Settings {
+            redaction: Some(redact::Settings::default()),
+            ..Settings::default()
+        };
+        let providers: Vec<Arc<dyn Provider>> = vec![Arc::new(provider)];
+        let text = "The service restarted twice since the deployment, and its probes fail. ";
+        let request = Request::new(
+            ModelClass::Fast,
+            vec![
+                Message::text(Role::System, "You find out why services fail."),
+                Message::text(Role::User, text.repeat(14)),
+            ],
+            200,
+        );
+        let messages: Vec<serde_json::Value> = request
+            .messages
+            .iter()
+            .map(|m| serde_json::json!({"role": m.role, "content": m.text}))
+            .collect();
+        let body = |stream: bool| {
+            let body = serde_json::json!({
+                "model": "m", "messages": messages, "max_tokens": 200, "stream": stream,
+            });
+            bytes::Bytes::from(body.to_string())
+        };
+        Ok(Self {
+            chain: Chain::new(providers, settings),
+            client,
+            url: format!("{url}/chat/completions"),
+            request: Arc::new(request.clone()),
+            whole: body(false),
+            streamed: body(true),
+        })
+    }
+
+    /// Asks once; returns when it had what is waited for: the answer, or its first piece.
+    async fn ask(&self, way: Way, execution: &str) -> anyhow::Result<Instant> {
+        let caller = Caller {
+            tenant: "acme",
+            plugin: "asks",
+            execution,
+            meter: &Rich,
+        };
+        match way {
+            Way::Chain => {
+                self.chain.complete(&self.request, &caller).await?;
+                Ok(Instant::now())
+            }
+            Way::ChainStream => {
+                let mut first = None;
+                let mut hear = |_: &str| {
+                    first.get_or_insert_with(Instant::now);
+                };
+                self.chain.stream(&self.request, &caller, &mut hear).await?;
+                first.context("nothing was heard")
+            }
+            Way::Direct | Way::DirectStream => {
+                let body = match way {
+                    Way::Direct => self.whole.clone(),
+                    _ => self.streamed.clone(),
+                };
+                let request = hyper::Request::post(&self.url)
+                    .header("content-type", "application/json")
+                    .body(Full::new(body))?;
+                let answer = self.client.request(request).await?;
+                ensure!(answer.status() == 200, "it refuses");
+                let mut body = answer.into_body();
+                let mut first = None;
+                while let Some(frame) = body.frame().await {
+                    frame?;
+                    first.get_or_insert_with(Instant::now);
+                }
+                let first = first.context("an empty answer")?;
+                Ok(match way {
+                    Way::Direct => Instant::now(),
+                    _ => first,
+                })
+            }
+        }
+    }
+
+    /// Asks so often in a second, whoever has not been answered yet.
+    async fn at(&self, way: Way, rate: u32) -> anyhow::Result<Vec<f64>> {
+        let every = Duration::from_secs(1) / rate;
+        let count = (PHASE.as_secs_f64() * f64::from(rate)) as u32;
+        let begun = Instant::now() + Duration::from_millis(5);
+        let mut asked = Vec::with_capacity(count as usize);
+        for number in 0..count {
+            let due = begun + every * number;
+            tokio::time::sleep_until(due.into()).await;
+            let asking = self.clone();
+            asked.push(tokio::spawn(async move {
+                let had = asking.ask(way, &number.to_string()).await?;
+                anyhow::Ok(had.saturating_duration_since(due).as_secs_f64() * 1e6)
+            }));
+        }
+        let times = futures::stream::iter(asked).then(|asked| async { asked.await? });
+        times.collect::<Vec<_>>().await.into_iter().collect()
+    }
+}
+
+fn row(url: &str) -> anyhow::Result<Row> {
+    let mut over = toml::Table::new();
+    let table = toml::toml! {
+        wire = "openai"
+        models = { fast = "m" }
+        price = [{ model = "m", input = "1", output = "2" }]
+    };
+    over.insert("bench".to_owned(), table.into());
+    if let Some(row) = over.get_mut("bench").and_then(toml::Value::as_table_mut) {
+        row.insert("url".to_owned(), url.into());
+    }
+    rows(&over)?.pop().context("the row is missing")
+}
+
+/// All figures of one run.
+struct Figures {
+    /// By rate: chain and direct, whole and stream, all rounds together.
+    times: Vec<(u32, [Vec<f64>; 4])>,
+    /// Microseconds of processor for a thousand requests at the highest rate: chain, direct.
+    cpu: [f64; 2],
+    /// Bytes that the process grew for a thousand requests: chain, direct.
+    memory: [f64; 2],
+}
+
+static FIGURES: OnceLock<Result<Figures, String>> = OnceLock::new();
+
+fn figures() -> anyhow::Result<&'static Figures> {
+    let figures = FIGURES.get_or_init(|| measure().map_err(|error| format!("{error:#}")));
+    figures.as_ref().map_err(|error| anyhow!("{error}"))
+}
+
+fn measure() -> anyhow::Result<Figures> {
+    let serving = Serving::start()?;
+    let ways = [Way::Chain, Way::Direct, Way::ChainStream, Way::DirectStream];
+    Runtime::new()?.block_on(async {
+        let asking = Asking::new(&serving.1)?;
+        for way in ways {
+            for number in 0..WARM_UP {
+                asking.ask(way, &number.to_string()).await?;
+            }
+            asking.at(way, RATES[0]).await?;
+        }
+        let (mut times, mut cpu, mut memory) = (Vec::new(), [0.0; 2], [0.0; 2]);
+        for rate in RATES {
+            let mut of = [const { Vec::new() }; 4];
+            for _ in 0..ROUNDS {
+                for (place, way) in ways.into_iter().enumerate() {
+                    let (used, resident) = (processor(), resident()?);
+                    let took = asking.at(way, rate).await?;
+                    if rate == RATES[0] && place < 2 {
+                        let thousands = took.len() as f64 / 1_000.0 * ROUNDS as f64;
+                        cpu[place] += (processor() - used) / thousands;
+                        memory[place] += (self::resident()? - resident) / thousands;
+                    }
+                    of[place].extend(took);
+                }
+            }
+            for times in &mut of {
+                times.sort_by(f64::total_cmp);
+            }
+            times.push((rate, of));
+        }
+        Ok(Figures { times, cpu, memory })
+    })
+}
+
+/// Microseconds of processor that this process has used.
+fn processor() -> f64 {
+    // SAFETY: the struct is plain numbers, and the call only writes them.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
+        usage
+    };
+    let of = |time: libc::timeval| time.tv_sec as f64 * 1e6 + time.tv_usec as f64;
+    of(usage.ru_utime) + of(usage.ru_stime)
+}
+
+/// Bytes of this process that are in memory.
+fn resident() -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.context("the system does not say")?;
+    let kilobytes = kilobytes.trim().trim_end_matches("kB").trim();
+    Ok(kilobytes.parse::<f64>()? * 1_024.0)
+}
+
+/// What the chain adds at `percent` of all calls, over what they take without it.
+fn overhead(rate: u32, percent: usize, stream: bool) -> anyhow::Result<Measure> {
+    let figures = figures()?;
+    let of = figures.times.iter().find(|(known, _)| *known == rate);
+    let [chain, direct, chain_stream, direct_stream] = &of.context("no such rate")?.1;
+    let at = |times: &[f64]| {
+        let place = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+        times.get(place).copied().context("nothing was measured")
+    };
+    let (with, without) = if stream {
+        (at(chain_stream)?, at(direct_stream)?)
+    } else {
+        (at(chain)?, at(direct)?)
+    };
+    Ok(Measure {
+        unit: Unit::Microseconds,
+        value: with - without,
+        floor: Some(without),
+    })
+}
+
+macro_rules! overheads {
+    ($($name:ident: $rate:expr, $percent:expr, $stream:expr;)+) => {$(
+        /// As its name says.
+        ///
+        /// # Errors
+        /// When a call fails.
+        pub fn $name() -> anyhow::Result<Measure> {
+            overhead($rate, $percent, $stream)
+        }
+    )+};
+}
+
+overheads! {
+    p50: 1_000, 50, false;
+    p99: 1_000, 99, false;
+    stream_p50: 1_000, 50, true;
+    p50_200: 200, 50, false;
+    p99_200: 200, 99, false;
+    stream_p50_200: 200, 50, true;
+    p50_50: 50, 50, false;
+    p99_50: 50, 99, false;
+    stream_p50_50: 50, 50, true;
+}
+
+/// Processor time of a thousand calls; the floor is without the chain.
+///
+/// # Errors
+/// When a call fails.
+pub fn cpu() -> anyhow::Result<Measure> {
+    let [value, floor] = figures()?.cpu;
+    Ok(Measure {
+        unit: Unit::Microseconds,
+        value,
+        floor: Some(floor),
+    })
+}
+
+/// By how much the process grew for a thousand calls; the floor is without the chain.
+///
+/// # Errors
+/// When a call fails.
+pub fn memory() -> anyhow::Result<Measure> {
+    let [value, floor] = figures()?.memory;
+    Ok(Measure {
+        unit: Unit::Bytes,
+        value,
+        floor: Some(floor),
+    })
+}
