@@ -19,6 +19,7 @@ pub mod guest;
 pub mod halting;
 pub mod host;
 pub mod load;
+pub mod model;
 pub mod plugin;
 pub mod points;
 pub mod receiver;
