@@ -144,7 +144,8 @@ impl Live {
         Self { texts, call, held }
     }
 
-    /// Waits for what comes next. After [`Heard::Over`] there is nothing.
+    /// Waits for what comes next. After [`Heard::Over`] there is nothing. Nothing is lost when it
+    /// is dropped meanwhile.
     pub async fn hear(&mut self) -> Heard {
         if let Some(mut text) = self.texts.recv().await {
             while let Ok(more) = self.texts.try_recv() {

@@ -16,6 +16,11 @@ use mandate_store::{NewEvent, Write};
 use mandate_types::{EventKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// When a model is silent for so long, what it said before reaches the disk.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The request is journalled with the first pull, which makes the call.
 #[derive(Serialize)]
@@ -79,7 +84,15 @@ impl Capability for Pull {
             let reason = "the host stopped in the middle of the answer";
             return Err(Error::Interrupted(reason.to_owned()).into());
         };
-        let over = match call.hear().await {
+        let heard = match timeout(PATIENCE, call.hear()).await {
+            Ok(heard) => heard,
+            Err(_) => {
+                // Who follows the task wants to see what was said so far.
+                at.scope.tree.flush().await?;
+                call.hear().await
+            }
+        };
+        let over = match heard {
             Heard::Text(text) => return Ok(Performed::read(Piece::Text(text))),
             Heard::Over(over) => over,
         };
