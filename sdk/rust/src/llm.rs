@@ -20,7 +20,7 @@ pub struct Llm<'h> {
     pub(crate) port: &'h Port,
 }
 
-impl Llm<'_> {
+impl<'h> Llm<'h> {
     /// One turn of a model.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ impl Llm<'_> {
     /// # Errors
     /// [`Error::Invalid`] for a request that is none; [`Error::Conflict`] if 16 answers are open already. The rest
     /// of what [`Llm::complete`] may say, the pieces say.
-    pub fn stream(&self, request: &Request) -> Result<AnswerStream<'_>, Error> {
+    pub fn stream(&self, request: &Request) -> Result<AnswerStream<'h>, Error> {
         Ok(AnswerStream {
             port: self.port,
             answer: self.port.open(request)?,
