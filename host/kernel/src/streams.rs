@@ -108,7 +108,7 @@ pub struct Live {
 /// What came of a call, with its money settled.
 pub struct Over {
     /// What the guest is told.
-    pub answer: Result<Response, Error>,
+    pub answer: Result<Box<Response>, Error>,
     /// What its attempts cost.
     pub cost: MicroUsd,
 }
@@ -191,7 +191,10 @@ async fn settle(
             Err(error) => answer = Err(Error::Conflict(error.to_string())),
         }
     }
-    Ok(Over { answer, cost })
+    Ok(Over {
+        answer: answer.map(Box::new),
+        cost,
+    })
 }
 
 /// The host is going down, or made a mistake. What was reserved is booked with the end.

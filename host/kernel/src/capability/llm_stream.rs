@@ -101,7 +101,7 @@ impl Capability for Pull {
         match answer {
             // The money is settled already.
             Ok(response) => Ok(Performed {
-                answer: Piece::End(Box::new(response)),
+                answer: Piece::End(response),
                 writes: Vec::new(),
                 cost,
             }),
