@@ -11,7 +11,7 @@ use mandate_llm::upstream::{Deadlines, HttpClient, Upstream, client};
 use mandate_llm::{
     Caller, Chain, Message, Meter, ModelClass, Planned, Provider, Request, Role, Unpaid, redact,
 };
-use mandate_tests::models;
+use mandate_tests::upstream;
 use mandate_types::MicroUsd;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -35,7 +35,7 @@ const RATES: [u32; 3] = [1_000, 200, 50];
 /// When it cannot listen.
 pub fn serve() -> anyhow::Result<()> {
     Runtime::new()?.block_on(async {
-        let upstream = models::Upstream::that(|_| models::Does::Answers).await;
+        let upstream = upstream::Upstream::that(|_| upstream::Does::Answers).await;
         println!("{}", upstream.url());
         std::future::pending().await
     })
@@ -255,15 +255,18 @@ fn measure() -> anyhow::Result<Figures> {
         for rate in RATES {
             let mut of = [const { Vec::new() }; 4];
             for _ in 0..ROUNDS {
-                for (place, way) in ways.into_iter().enumerate() {
-                    let (used, resident) = (processor(), resident()?);
+                for (place, (way, of)) in ways.into_iter().zip(&mut of).enumerate() {
+                    let (used, before) = (processor(), resident()?);
                     let took = asking.at(way, rate).await?;
-                    if rate == RATES[0] && place < 2 {
-                        let thousands = took.len() as f64 / 1_000.0 * ROUNDS as f64;
-                        cpu[place] += (processor() - used) / thousands;
-                        memory[place] += (self::resident()? - resident) / thousands;
+                    let thousands = took.len() as f64 / 1_000.0 * ROUNDS as f64;
+                    if rate == RATES[0]
+                        && let (Some(cpu), Some(memory)) =
+                            (cpu.get_mut(place), memory.get_mut(place))
+                    {
+                        *cpu += (processor() - used) / thousands;
+                        *memory += (resident()? - before) / thousands;
                     }
-                    of[place].extend(took);
+                    of.extend(took);
                 }
             }
             for times in &mut of {

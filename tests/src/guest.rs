@@ -3,6 +3,7 @@
 
 mod code;
 mod contract;
+mod model;
 mod script;
 mod seen;
 
@@ -134,6 +135,14 @@ pub enum Do {
         prompt: String,
         tools: Vec<String>,
     },
+    /// Opens a model's answer to this; the first that a guest opens has the number 1.
+    Open(String),
+    /// Pulls one piece of the answer of this number.
+    Pull(u64),
+    /// Pulls the answer of this number until something else than text comes.
+    PullAll(u64),
+    /// Closes the answer of this number.
+    Close(u64),
     Embed(String),
     /// Asks people, for an answer of any form.
     Ask(String),

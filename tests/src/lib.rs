@@ -19,12 +19,13 @@ pub mod guest;
 pub mod halting;
 pub mod host;
 pub mod load;
-pub mod models;
+pub mod model;
 pub mod plugin;
 pub mod points;
 pub mod receiver;
 pub mod replays;
 pub mod scenario;
+pub mod upstream;
 pub mod ws;
 
 #[path = "../../host/runtime/tests/common/guests.rs"]

@@ -8,7 +8,7 @@
 )]
 
 use futures::future::join_all;
-use mandate_tests::models::{Does, READ, Upstream, WRITTEN};
+use mandate_tests::upstream::{Does, READ, Upstream, WRITTEN};
 use mandate_tests::{Client, Do, Host, Options, Plugin, agent};
 use reqwest::Method;
 use serde_json::{Value, json};

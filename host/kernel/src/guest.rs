@@ -2,6 +2,7 @@
 
 use crate::capability::Scope;
 use crate::journal::Journal;
+use crate::streams::Streams;
 use crate::tree::{Halted, Replaying};
 use mandate_runtime::{Ambient, End, HostError, Stopwatch, Stream};
 use mandate_store::{LogLevel, LogLine, Write};
@@ -26,6 +27,8 @@ pub struct Guest {
     pub halted: Option<Halted>,
     /// What the task's next execution is to begin with, if that ended the instance.
     pub continuation: Option<Value>,
+    /// The models' answers that it hears piece by piece.
+    pub streams: Streams,
     /// Lines that came where nothing could be awaited.
     lines: Vec<Write>,
     random: ChaCha20Rng,
@@ -45,6 +48,7 @@ impl Guest {
             cost: MicroUsd::ZERO,
             halted: None,
             continuation: None,
+            streams: Streams::default(),
             lines: Vec::new(),
             random: ChaCha20Rng::from_seed(seed),
         }

@@ -283,6 +283,7 @@ async fn run(
         result,
         peak_memory_bytes,
     } = run_guest(kernel.runtime(), &loaded, guest, &limits, calling).await;
+    guest.close_streams().await;
     if let Some(halted) = guest.halted {
         dropped.armed = false;
         return Err(halted);

@@ -31,6 +31,7 @@ mod money;
 mod records;
 pub mod replay;
 mod seam;
+mod streams;
 mod terms;
 mod tree;
 

@@ -70,7 +70,7 @@ pub fn need(interface: &str) -> Need {
         .split_once('@')
         .map_or(interface, |(name, _)| name);
     match name {
-        "mandate:llm/llm" => Need::Capability(Capability::Llm),
+        "mandate:llm/llm" | "mandate:llm-stream/llm-stream" => Need::Capability(Capability::Llm),
         "mandate:invoke/invoke" => Need::Capability(Capability::Invoke),
         "mandate:records/records" => Need::Capability(Capability::Records),
         "mandate:events/events" => Need::Capability(Capability::Events),

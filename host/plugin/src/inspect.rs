@@ -379,7 +379,7 @@ fn unused(package: &Package) -> Vec<String> {
     let capabilities = &package.manifest.capabilities;
     let telemetry = |access| capabilities.telemetry.contains(&access);
     [
-        ("llm", capabilities.llm.is_some(), "mandate:llm/"),
+        ("llm", capabilities.llm.is_some(), "mandate:llm"),
         ("invoke", capabilities.invoke.is_some(), "mandate:invoke/"),
         (
             "records",

@@ -14,6 +14,7 @@ pub mod agent {
             "../../wit/tool",
             "../../wit/invoke",
             "../../wit/llm",
+            "../../wit/llm-stream",
             "../../wit/records",
             "../../wit/events",
             "../../wit/human",
@@ -29,6 +30,7 @@ pub mod agent {
                 import mandate:types/types@1.0.0;
                 import mandate:invoke/invoke@1.1.0;
                 import mandate:llm/llm@1.0.0;
+                import mandate:llm-stream/llm-stream@1.0.0;
                 import mandate:records/records@1.0.0;
                 import mandate:events/events@1.0.0;
                 import mandate:human/human@1.0.0;
@@ -92,7 +94,7 @@ pub mod estimating {
 
 pub use agent::exports::mandate::agent::agent as agent_export;
 pub use agent::mandate::{
-    continuation, events, http, human, invoke, llm, records, system, telemetry, types,
+    continuation, events, http, human, invoke, llm, llm_stream, records, system, telemetry, types,
 };
 pub use estimating::exports::mandate::tool::estimate as estimate_export;
 pub use tool::exports::mandate::tool::tool as tool_export;

@@ -26,6 +26,7 @@ const IMPORTS: &[(&str, Version)] = &[
     ("mandate:types/types", V1_0),
     ("mandate:invoke/invoke", V1_1),
     ("mandate:llm/llm", V1_0),
+    ("mandate:llm-stream/llm-stream", V1_0),
     ("mandate:records/records", V1_0),
     ("mandate:events/events", V1_0),
     ("mandate:human/human", V1_0),

@@ -13,6 +13,7 @@ pub trait Imports:
     + agent::mandate::types::types::Host
     + agent::mandate::invoke::invoke::Host
     + agent::mandate::llm::llm::Host
+    + agent::mandate::llm_stream::llm_stream::Host
     + agent::mandate::records::records::Host
     + agent::mandate::events::events::Host
     + agent::mandate::human::human::Host
@@ -34,6 +35,7 @@ impl<H> Imports for H where
         + agent::mandate::types::types::Host
         + agent::mandate::invoke::invoke::Host
         + agent::mandate::llm::llm::Host
+        + agent::mandate::llm_stream::llm_stream::Host
         + agent::mandate::records::records::Host
         + agent::mandate::events::events::Host
         + agent::mandate::human::human::Host

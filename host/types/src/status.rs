@@ -231,6 +231,8 @@ impl EventKind {
     pub const TASK_CREATED: &'static str = "task_created";
     pub const TASK_EXECUTION_STARTED: &'static str = "task_execution_started";
     pub const TASK_PROGRESS: &'static str = "task_progress";
+    /// A piece of what a model says to the task's agent, or to whom that calls.
+    pub const TASK_TEXT: &'static str = "task_text";
     pub const TASK_WAITING: &'static str = "task_waiting";
     pub const TASK_CONTINUED: &'static str = "task_continued";
     pub const TASK_COMPLETED: &'static str = "task_completed";
@@ -253,6 +255,7 @@ impl EventKind {
         Self::TASK_CREATED,
         Self::TASK_EXECUTION_STARTED,
         Self::TASK_PROGRESS,
+        Self::TASK_TEXT,
         Self::TASK_WAITING,
         Self::TASK_CONTINUED,
         Self::TASK_COMPLETED,

@@ -13,6 +13,7 @@ pub mod imports {
                 import mandate:types/types@1.0.0;
                 import mandate:invoke/invoke@1.1.0;
                 import mandate:llm/llm@1.0.0;
+                import mandate:llm-stream/llm-stream@1.0.0;
                 import mandate:records/records@1.0.0;
                 import mandate:events/events@1.0.0;
                 import mandate:human/human@1.0.0;
@@ -32,6 +33,7 @@ pub mod imports {
             "../../wit/types",
             "../../wit/invoke",
             "../../wit/llm",
+            "../../wit/llm-stream",
             "../../wit/records",
             "../../wit/events",
             "../../wit/human",

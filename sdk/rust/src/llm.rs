@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bindings::imports::mandate::llm_stream::llm_stream::Piece;
+
 pub use crate::bindings::imports::mandate::llm::llm::{
     Embeddings, Finish, Message, ModelClass, Request, Response, Role, Tool, ToolCall, ToolChoice,
     Usage,
@@ -18,7 +20,7 @@ pub struct Llm<'h> {
     pub(crate) port: &'h Port,
 }
 
-impl Llm<'_> {
+impl<'h> Llm<'h> {
     /// One turn of a model.
     ///
     /// # Errors
@@ -26,6 +28,20 @@ impl Llm<'_> {
     /// [`Error::BudgetExhausted`]; [`Error::Invalid`] for a request that is none.
     pub fn complete(&self, request: &Request) -> Result<Response, Error> {
         self.port.complete(request)
+    }
+
+    /// One turn of a model, of which the text comes piece by piece. Nobody is asked before the first piece is.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a request that is none; [`Error::Conflict`] if 16 answers are open already. The rest
+    /// of what [`Llm::complete`] may say, the pieces say.
+    pub fn stream(&self, request: &Request) -> Result<AnswerStream<'h>, Error> {
+        Ok(AnswerStream {
+            port: self.port,
+            answer: self.port.open(request)?,
+            is_open: true,
+            over: None,
+        })
     }
 
     /// An answer that is a `T`: its schema goes along, and an answer that does not fit is sent back once.
@@ -73,6 +89,64 @@ impl Llm<'_> {
     /// As [`Llm::complete`], for the class `embed`.
     pub fn embed(&self, texts: &[String]) -> Result<Embeddings, Error> {
         self.port.embed(texts)
+    }
+}
+
+/// An answer on its way, from [`Llm::stream`]: an iterator over pieces of its text. Dropped, it ends the call; what the
+/// model said by then is paid.
+#[must_use]
+pub struct AnswerStream<'h> {
+    port: &'h Port,
+    answer: u64,
+    /// The host closes it with its end, and with an error.
+    is_open: bool,
+    /// What it ended with.
+    over: Option<Result<Response, Error>>,
+}
+
+impl AnswerStream<'_> {
+    /// The whole answer, once there are no more pieces; none before that, and none after an error.
+    pub fn response(&self) -> Option<&Response> {
+        self.over.as_ref()?.as_ref().ok()
+    }
+
+    /// Waits for the rest, and gives the whole answer.
+    ///
+    /// # Errors
+    /// As [`Llm::complete`]; [`Error::Interrupted`] if the model broke off, or the host stopped, after a piece was
+    /// heard. An error that a piece was is told again.
+    pub fn into_response(mut self) -> Result<Response, Error> {
+        for piece in &mut self {
+            piece?;
+        }
+        let closed = || Err(Error::NotFound("open answer".to_owned()));
+        self.over.take().unwrap_or_else(closed)
+    }
+}
+
+impl Iterator for AnswerStream<'_> {
+    type Item = Result<String, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.is_open {
+            return None;
+        }
+        let (over, last) = match self.port.pull(self.answer) {
+            Ok(Piece::Text(text)) => return Some(Ok(text)),
+            Ok(Piece::End(response)) => (Ok(response), None),
+            Err(error) => (Err(error.clone()), Some(Err(error))),
+        };
+        self.is_open = false;
+        self.over = Some(over);
+        last
+    }
+}
+
+impl Drop for AnswerStream<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.port.close(self.answer);
+        }
     }
 }
 

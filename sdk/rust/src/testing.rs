@@ -9,6 +9,7 @@ mod hosts;
 mod port;
 mod records;
 mod state;
+mod streams;
 mod times;
 
 pub use answers::{http_answer, model_calls, model_text};
@@ -33,8 +34,8 @@ use std::rc::Rc;
 /// A call that crossed the boundary, in the order in which they did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
-    /// The capability's interface: `llm`, `invoke`, `records`, `events`, `human`, `continuation`,
-    /// `telemetry`, `http`, `sleep`.
+    /// The capability's interface: `llm`, `llm-stream`, `invoke`, `records`, `events`, `human`,
+    /// `continuation`, `telemetry`, `http`, `sleep`.
     pub interface: &'static str,
     /// The function, as in the contract: `invoke-many`.
     pub function: &'static str,

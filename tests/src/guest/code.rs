@@ -267,6 +267,10 @@ impl Code {
             }
             Do::Offers => self.ask(INVOKE, "offers", "", ""),
             Do::Complete { prompt, tools } => self.complete(prompt, tools),
+            Do::Open(prompt) => self.open(prompt),
+            Do::Pull(answer) => self.pull(*answer),
+            Do::PullAll(answer) => self.pull_all(*answer),
+            Do::Close(answer) => self.close(*answer),
             Do::Embed(text) => {
                 let text = self.slice(text);
                 let at = self.put(&text);
@@ -383,30 +387,6 @@ impl Code {
             None => vec![0; 8],
         });
         self.put(&list)
-    }
-
-    fn complete(&mut self, prompt: &str, tools: &[String]) {
-        // One message of a user: role, text, no tool calls, no id of one.
-        let text = self.slice(prompt);
-        let message = [words(&[1]), text, vec![0; 20]].concat();
-        let messages = self.put(&message);
-        let mut list = Vec::new();
-        for name in tools {
-            let name = self.slice(name);
-            let description = self.slice("does what its name says");
-            let parameters = self.slice("{\"type\":\"object\"}");
-            list.extend([name, description, parameters].concat());
-        }
-        let offered = self.put(&list);
-        let none = "(i32.const 0) (i32.const 0) (i32.const 0)";
-        // Class fast, the choice among the tools is the model's, at most 200 tokens.
-        let arguments = format!(
-            "(i32.const 0) (i32.const {messages}) (i32.const 1) (i32.const {offered}) (i32.const {}) \
-             {none} {none} (i32.const 200) (i32.const 0) (f32.const 0) (i32.const 0) (i32.const 0)",
-            tools.len()
-        );
-        let params = format!("{} f32 i32 i32", ["i32"; 13].join(" "));
-        self.ask("mandate:llm/llm", "complete", &params, &arguments);
     }
 
     fn repeat(&mut self, times: u32, what: &Do) {

@@ -2,12 +2,16 @@
 //! version, and a little of WASI.
 
 /// The contract, each package after those that it uses.
-const WIT: [(&str, &str); 12] = [
+const WIT: [(&str, &str); 13] = [
     ("types", include_str!("../../../wit/types/types.wit")),
     ("agent", include_str!("../../../wit/agent/agent.wit")),
     ("tool", include_str!("../../../wit/tool/tool.wit")),
     ("invoke", include_str!("../../../wit/invoke/invoke.wit")),
     ("llm", include_str!("../../../wit/llm/llm.wit")),
+    (
+        "llm-stream",
+        include_str!("../../../wit/llm-stream/llm-stream.wit"),
+    ),
     ("records", include_str!("../../../wit/records/records.wit")),
     ("events", include_str!("../../../wit/events/events.wit")),
     ("human", include_str!("../../../wit/human/human.wit")),

@@ -30,7 +30,7 @@ fn spending(
 }
 
 /// Who pays for the call `at`. One whose first attempt is free has nothing reserved yet.
-fn meter(at: &At, class: ModelClass) -> Result<Arc<CallMeter>, Error> {
+pub(super) fn meter(at: &At, class: ModelClass) -> Result<Arc<CallMeter>, Error> {
     if let Some(meter) = &at.meter {
         return Ok(meter.clone());
     }
@@ -57,7 +57,8 @@ fn paid<T>(meter: &CallMeter, answer: Result<T, llm::LlmError>) -> Result<Perfor
     }
 }
 
-fn told(error: llm::LlmError) -> Error {
+/// What the guest hears of it.
+pub fn told(error: llm::LlmError) -> Error {
     match error {
         llm::LlmError::Invalid { reason, .. } => Error::Invalid(reason),
         llm::LlmError::Interrupted { reason, .. } => Error::Interrupted(reason),
@@ -75,16 +76,19 @@ fn told(error: llm::LlmError) -> Error {
 /// The request as the provider chain takes it: the journal then says `smart` and not a
 /// number or another language's name. What cannot be read is journalled as that.
 #[derive(Serialize)]
-struct Complete {
-    request: Value,
+pub struct Complete {
+    /// As it is journalled.
+    pub request: Value,
+    /// Of the model.
     #[serde(skip)]
-    class: ModelClass,
+    pub class: ModelClass,
+    /// As the chain takes it, or what is wrong with it.
     #[serde(skip)]
-    read: Result<llm::Request, Error>,
+    pub read: Result<llm::Request, Error>,
 }
 
 impl Complete {
-    fn new(asked: wit::Request) -> Result<Self, serde_json::Error> {
+    pub(super) fn new(asked: wit::Request) -> Result<Self, serde_json::Error> {
         let class = match asked.class {
             wit::ModelClass::Fast => ModelClass::Fast,
             wit::ModelClass::Smart => ModelClass::Smart,
@@ -101,6 +105,15 @@ impl Complete {
             class,
             read,
         })
+    }
+
+    /// Whether a provider would be asked that.
+    ///
+    /// # Errors
+    /// `invalid`, which names what is wrong.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let request = self.read.as_ref().map_err(Error::clone)?;
+        request.check().map_err(told)
     }
 }
 
@@ -266,7 +279,7 @@ fn usage(usage: llm::Usage) -> wit::Usage {
     }
 }
 
-fn answer(response: llm::Response) -> wit::Response {
+pub(super) fn answer(response: llm::Response) -> wit::Response {
     let message = response.message;
     wit::Response {
         message: wit::Message {

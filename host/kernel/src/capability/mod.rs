@@ -8,6 +8,7 @@ pub mod http;
 pub mod human;
 pub mod invoke;
 pub mod llm;
+pub mod llm_stream;
 pub mod records;
 pub mod system;
 pub mod telemetry;

@@ -40,8 +40,8 @@ pub enum Overdraft {
 pub struct ModelCall {
     /// Who asks.
     pub plugin: Arc<Active>,
-    /// `complete`
-    pub function: &'static str,
+    /// `mandate:llm.complete`
+    pub name: String,
     /// Of its arguments: those are not anybody's to read who decides about money.
     pub digest: Digest,
     /// What it may cost.
@@ -244,7 +244,7 @@ impl Asking {
             root_task: tree.task_root.clone(),
             principal: tree.principal.clone(),
             // No tool can have such a name.
-            tool: format!("mandate:llm.{}", call.function),
+            tool: call.name.clone(),
             target: None,
             effects: Effects::None,
             idempotent: false,

@@ -25,9 +25,10 @@ impl Guest {
         intended: bool,
     ) -> Told<Begun<C>> {
         let asking = Asking::of(&at);
+        let package = C::INTERFACE.split('/').next().unwrap_or_default();
         let model = ModelCall {
             plugin: at.scope.plugin.clone(),
-            function: C::FUNCTION,
+            name: format!("{package}.{}", C::FUNCTION),
             digest: step.arguments_digest.clone(),
             worst: spending.first.most,
         };

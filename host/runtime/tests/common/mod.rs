@@ -7,7 +7,7 @@ pub mod guests;
 use mandate_runtime::bindings::agent_export::{Report, Task};
 use mandate_runtime::bindings::types::types::{self, Error};
 use mandate_runtime::bindings::{
-    continuation, events, http, human, invoke, llm, records, system, telemetry,
+    continuation, events, http, human, invoke, llm, llm_stream, records, system, telemetry,
 };
 use mandate_runtime::{Ambient, Component, End, Ended, Runtime, Settings, Stop, Stream};
 use mandate_types::{Digest, GuestKind, LimitHit, LimitName, Limits};
@@ -128,6 +128,17 @@ impl llm::llm::Host for Fake {
         unused()
     }
     async fn embed(&mut self, _: Vec<String>) -> Answer<llm::llm::Embeddings> {
+        unused()
+    }
+}
+impl llm_stream::llm_stream::Host for Fake {
+    async fn open(&mut self, _: llm::llm::Request) -> Answer<u64> {
+        unused()
+    }
+    async fn pull(&mut self, _: u64) -> Answer<llm_stream::llm_stream::Piece> {
+        unused()
+    }
+    async fn close(&mut self, _: u64) -> Result<()> {
         unused()
     }
 }

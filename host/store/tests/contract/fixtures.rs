@@ -108,6 +108,7 @@ pub fn task() -> Task {
         quality_score: None,
         success_rate: None,
         cost_micro_usd: MicroUsd::ZERO,
+        simulated: false,
         duration_seconds: None,
         metadata: json!({}),
         error: None,

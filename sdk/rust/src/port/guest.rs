@@ -9,6 +9,7 @@ use mandate::http::http;
 use mandate::human::human;
 use mandate::invoke::invoke::{self, Answer, Call, NewTask, Offer, Reasons, ToolCall};
 use mandate::llm::llm::{self, Embeddings, Request, Response};
+use mandate::llm_stream::llm_stream::{self, Piece};
 use mandate::records::records::{self, Entry, Page, Query};
 use mandate::system::{clock, log, progress, random, sleep};
 use mandate::telemetry::data::{Edge, LogLine, Series, Span};
@@ -22,6 +23,18 @@ pub struct Port;
 impl Port {
     pub fn complete(&self, request: &Request) -> Result<Response, Error> {
         Ok(llm::complete(request)?)
+    }
+
+    pub fn open(&self, request: &Request) -> Result<u64, Error> {
+        Ok(llm_stream::open(request)?)
+    }
+
+    pub fn pull(&self, answer: u64) -> Result<Piece, Error> {
+        Ok(llm_stream::pull(answer)?)
+    }
+
+    pub fn close(&self, answer: u64) {
+        llm_stream::close(answer);
     }
 
     pub fn embed(&self, texts: &[String]) -> Result<Embeddings, Error> {

@@ -4,7 +4,9 @@ use super::Recorded;
 use super::grants::Wanted;
 use super::hosts;
 use super::state::{Play, State};
+use super::streams::Next;
 use crate::Timestamp;
+use crate::bindings::imports::mandate::llm_stream::llm_stream::Piece;
 use crate::bindings::imports::mandate::records::records::{Entry, Page, Query};
 use crate::bindings::imports::mandate::telemetry::data::{Edge, LogLine, Series, Span};
 use crate::bindings::imports::mandate::telemetry::query::{LogQuery, MetricQuery, SpanQuery};
@@ -63,7 +65,16 @@ impl Port {
     }
 
     pub(crate) fn complete(&self, request: &Request) -> Result<Response, Error> {
-        let mut state = self.step("llm", "complete", request, Wanted::Model(request.class))?;
+        self.model("llm", "complete", request)
+    }
+
+    fn model(
+        &self,
+        interface: &'static str,
+        function: &'static str,
+        request: &Request,
+    ) -> Result<Response, Error> {
+        let mut state = self.step(interface, function, request, Wanted::Model(request.class))?;
         if let Some(answer) = state.script.pop_front() {
             return answer;
         }
@@ -76,6 +87,33 @@ impl Port {
         };
         drop(state);
         (model.borrow_mut())(request)
+    }
+
+    pub(crate) fn open(&self, request: &Request) -> Result<u64, Error> {
+        self.state.borrow_mut().answers.open(request)
+    }
+
+    /// The scripted answer in two pieces, and its end.
+    pub(crate) fn pull(&self, answer: u64) -> Result<Piece, Error> {
+        let next = self.state.borrow_mut().answers.next(answer)?;
+        let request = match next {
+            Next::Piece(piece) => {
+                drop(self.record("llm-stream", "pull", answer));
+                return Ok(piece);
+            }
+            Next::Ask(request) => request,
+        };
+        match self.model("llm-stream", "pull", &request) {
+            Ok(response) => Ok(self.state.borrow_mut().answers.play(answer, response)),
+            Err(error) => {
+                self.close(answer);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn close(&self, answer: u64) {
+        self.state.borrow_mut().answers.close(answer);
     }
 
     /// Vectors that are equal for equal texts, and near for texts with the same letters.

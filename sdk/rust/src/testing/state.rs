@@ -3,6 +3,7 @@
 use super::Recorded;
 use super::grants::Grants;
 use super::records::Records;
+use super::streams::Answers;
 use crate::Timestamp;
 use crate::bindings::imports::mandate::telemetry::data::{Edge, LogLine, Series, Span};
 use crate::error::Error;
@@ -35,6 +36,8 @@ pub struct State {
     pub agents: BTreeMap<String, Play>,
     pub offers: BTreeMap<String, Offer>,
     pub script: VecDeque<Result<Response, Error>>,
+    /// The model's answers that are open.
+    pub answers: Answers,
     /// What people answer, in this order.
     pub told: VecDeque<String>,
     pub model: Option<PlayModel>,
@@ -82,6 +85,7 @@ impl State {
             agents: BTreeMap::new(),
             offers: BTreeMap::new(),
             script: VecDeque::new(),
+            answers: Answers::default(),
             told: VecDeque::new(),
             model: None,
             others: None,

@@ -418,3 +418,82 @@ fn an_agent_that_goes_on_ends_with_what_comes_next() {
         next
     );
 }
+
+#[test]
+fn an_answer_is_heard_in_pieces_and_as_a_whole() {
+    let fake = FakeHost::new();
+    fake.model_says("one two");
+    fake.model_says("three");
+    let host = fake.host();
+    let request = Request::new(ModelClass::Fast).user("Count.");
+    let mut answer = host.llm().stream(&request).unwrap();
+    assert!(fake.calls_of("llm-stream").is_empty());
+    let pieces: Vec<String> = answer.by_ref().map(Result::unwrap).collect();
+    assert_eq!(pieces, ["one ", "two"]);
+    assert_eq!(answer.response().unwrap().message.text, "one two");
+    assert_eq!(answer.next(), None);
+    assert_eq!(answer.into_response().unwrap().message.text, "one two");
+    assert_eq!(fake.calls_of("llm-stream").len(), 3);
+    // Whoever does not look at the pieces has the whole answer too.
+    let rest = host.llm().stream(&request).unwrap().into_response();
+    assert_eq!(rest.unwrap().message.text, "three");
+    // The script is at its end.
+    let mut none = host.llm().stream(&request).unwrap();
+    assert!(matches!(none.next(), Some(Err(Error::Unavailable { .. }))));
+    assert!(none.next().is_none() && none.response().is_none());
+    assert!(matches!(
+        none.into_response(),
+        Err(Error::Unavailable { .. })
+    ));
+}
+
+#[test]
+fn an_agent_goes_on_with_what_it_heard_first() {
+    #[derive(Deserialize, JsonSchema)]
+    struct Question {
+        question: String,
+    }
+    struct Hears;
+    impl Agent for Hears {
+        type Input = Question;
+        type Output = String;
+        const SUMMARY: &'static str = "Answers at once.";
+        fn run(task: Task<Question>, host: &Host) -> Result<Report<String>, Error> {
+            // As in the guide for authors.
+            let request = Request::new(ModelClass::Smart).user(&task.input.question);
+            let mut answer = host.llm().stream(&request)?;
+            for piece in &mut answer {
+                if piece?.contains("NOTHING") {
+                    return Err(Error::failed("the model has nothing to say")); // nobody waits for the rest of it
+                }
+            }
+            let answer = answer.into_response()?.message.text;
+            Ok(Report::new(answer, "Answered."))
+        }
+    }
+    let fake = FakeHost::new();
+    fake.model_says("42");
+    let ask = || Question {
+        question: "6 × 7?".to_owned(),
+    };
+    assert_eq!(fake.run::<Hears>(Task::new(ask())).unwrap().output, "42");
+    fake.model_says("NOTHING, and why that is so");
+    assert!(fake.run::<Hears>(Task::new(ask())).is_err());
+    assert_eq!(fake.calls_of("llm-stream").len(), 4);
+}
+
+#[test]
+fn at_most_sixteen_answers_are_open_and_dropping_one_closes_it() {
+    let fake = FakeHost::new();
+    let host = fake.host();
+    let request = Request::new(ModelClass::Fast).user("Count.");
+    let open = || host.llm().stream(&request);
+    let mut all: Vec<_> = (0..16).map(|_| open().unwrap()).collect();
+    assert!(matches!(open(), Err(Error::Conflict(_))));
+    all.pop();
+    assert!(open().is_ok());
+    let denied = FakeHost::denying();
+    let host = denied.host();
+    let mut answer = host.llm().stream(&request).unwrap();
+    assert!(matches!(answer.next(), Some(Err(Error::Denied { .. }))));
+}
