@@ -100,11 +100,16 @@ impl Capability for Pull {
         let Over { answer, cost } = over?;
         match answer {
             // The money is settled already.
-            Ok(response) => Ok(Performed {
-                answer: Piece::End(response),
-                writes: Vec::new(),
-                cost,
-            }),
+            Ok(response) => {
+                if response.simulated {
+                    at.scope.tree.note_simulated().await?;
+                }
+                Ok(Performed {
+                    answer: Piece::End(response),
+                    writes: Vec::new(),
+                    cost,
+                })
+            }
             Err(error) => Err(Fail::Ended(error, Vec::new(), cost)),
         }
     }

@@ -51,6 +51,15 @@ impl Round {
         };
     }
 
+    /// The last answer of `provider` is not in the form that was asked for.
+    fn unfit(&self, provider: &str, wrong: String) {
+        let mut kept = self.kept();
+        let own = kept.attempts.iter_mut().rev();
+        if let Some(last) = own.into_iter().find(|it| it.provider == provider) {
+            last.unfit(wrong);
+        }
+    }
+
     /// What all of it cost.
     pub fn cost(&self) -> MicroUsd {
         total(&self.kept().attempts)
@@ -170,9 +179,7 @@ impl Asked<'_> {
             match question.conform(&mut answer) {
                 Ok(()) => return Ok(Some((answer, usage))),
                 Err((again, wrong)) => {
-                    if let Some(last) = self.round.kept().attempts.last_mut() {
-                        last.unfit(wrong);
-                    }
+                    self.round.unfit(self.id(), wrong);
                     // Once is a slip.
                     if better.replace(again).is_some() {
                         return Ok(None);
