@@ -239,3 +239,27 @@ pub async fn what_is_taken_over_in_the_middle_of_a_model_call_is_booked(home: &H
         "{refused:?}"
     );
 }
+
+pub async fn a_clients_call_that_a_stop_cut_off_is_booked_in_full(home: &Home) {
+    let of = execution(None);
+    {
+        let store = home.open().await;
+        let mut own = entry("own", SpendingKind::Model, &of, 10);
+        own.plugin = None;
+        let others = entry("a-plugins", SpendingKind::Model, &of, 20);
+        let writes = vec![reserve(own, &[]), reserve(others, &[])];
+        store.commit(None, writes).await.unwrap();
+    }
+    let store = home.open().await;
+    let query = LedgerQuery {
+        kind: Some(SpendingKind::Model),
+        limit: 10,
+        ..LedgerQuery::default()
+    };
+    let ledger = store.ledger(&query).await.unwrap();
+    let found = |id: &str| ledger.items.iter().find(|it| it.id == id).unwrap();
+    let own = found("own");
+    assert_eq!((own.settled, own.uncertain), (Some(MicroUsd(10)), true));
+    let others = found("a-plugins");
+    assert_eq!(others.settled, None, "its execution is taken over");
+}

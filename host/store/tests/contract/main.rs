@@ -53,6 +53,7 @@ contract! {
     ledger::a_threshold_is_told_once_per_period_and_limit,
     ledger::events_of_the_writer_are_numbered_among_the_others,
     ledger::what_is_taken_over_in_the_middle_of_a_model_call_is_booked,
+    ledger::a_clients_call_that_a_stop_cut_off_is_booked_in_full,
     journal::calls_without_a_task_are_kept_for_a_day,
     journal::journals_of_finished_tasks_go_by_age,
     journal::a_journal_reads_back_in_order,
