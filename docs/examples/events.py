@@ -92,6 +92,8 @@ def main():
     while (message := host.hear()) is not None:
         if message["type"] == "event" and "seq" in message:
             what = message["data"].get("message") or message["data"].get("summary")
+            if message["kind"] == "task_text":
+                what = message["data"]["text"]
             # Of a task it is enough to say what; of a record, which one too.
             about = [message["subject"], what] if "." in message["kind"] else [message["subject"] or what]
             if message["kind"].startswith(given.only):

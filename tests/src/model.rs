@@ -1,9 +1,10 @@
 //! A provider of models that says its answer when tests let it: each request hears the same, from
-//! the beginning, as far as it is told so far.
+//! the beginning, as far as it is told so far. And what tests ask about those who hear that.
 
 use crate::host::Options;
 use crate::receiver::Request;
-use serde_json::json;
+use crate::{Client, Do, Plugin, agent};
+use serde_json::{Value, json};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
@@ -135,4 +136,73 @@ fn serve(mut stream: &TcpStream, shared: &Shared) {
         next = told.pieces[said..].concat();
         said = told.pieces.len();
     }
+}
+
+/// What may be billed at most: at most so many tokens of input as the request has bytes, and 200.
+const LEAST_RESERVED: i64 = 400;
+
+/// An agent that is granted a model, and so much money for a task.
+pub fn asks(name: &str, does: impl IntoIterator<Item = Do>) -> Plugin {
+    agent(name)
+        .manifest("[capabilities.llm]\nclasses = [\"fast\"]\nmax_cost_per_task = 1000000")
+        .does(does)
+}
+
+/// Hears one answer to its end.
+pub fn hears_all() -> [Do; 2] {
+    [Do::Open("hello".into()), Do::PullAll(1)]
+}
+
+/// The id of a new task of this kind.
+pub async fn submit(client: &Client, kind: &str) -> String {
+    let task = client.submit(&json!({"kind": kind, "input": {}})).await;
+    task["id"].as_str().unwrap().to_owned()
+}
+
+/// What each pull was told.
+pub async fn pulled(client: &Client, task: &str) -> Vec<Value> {
+    let steps = client.steps(task).await;
+    let pulls = steps.into_iter().filter(|step| step["function"] == "pull");
+    pulls.map(|step| step["answer"].clone()).collect()
+}
+
+/// The texts that those who follow the task were told.
+pub async fn told(client: &Client, task: &str) -> Vec<String> {
+    let path = format!("/api/v1/events?kinds=task_text&task={task}");
+    let events = client.get(&path).await.ok()["items"].clone();
+    let text = |event: &Value| event["data"]["text"].as_str().unwrap().to_owned();
+    events.as_array().unwrap().iter().map(text).collect()
+}
+
+/// Lets the model say this, and waits until those who follow the task were told all of it.
+pub async fn hear(client: &Client, task: &str, model: &Model, text: &str, so_far: &str) {
+    model.say(text);
+    client
+        .until(|| async { (told(client, task).await.concat() == so_far).then_some(()) })
+        .await;
+}
+
+/// Waits until the model was asked so often.
+pub async fn asked(client: &Client, model: &Model, times: usize) {
+    client
+        .until(|| async { (model.asked() == times).then_some(()) })
+        .await;
+}
+
+/// What model calls of the task cost, or may.
+pub async fn ledger(client: &Client, task: &str) -> Vec<Value> {
+    client.all(&format!("/api/v1/ledger?task={task}&")).await
+}
+
+/// The ledger has one entry, booked at its worst because nobody knows.
+pub async fn is_booked_in_full(client: &Client, task: &str) {
+    let entries = ledger(client, task).await;
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    let entry = &entries[0];
+    assert_eq!(entry["uncertain"], true, "{entry}");
+    assert_eq!(entry["settled"], entry["reserved"], "{entry}");
+    assert!(
+        entry["settled"].as_i64().unwrap() >= LEAST_RESERVED,
+        "{entry}"
+    );
 }

@@ -1,5 +1,5 @@
 //! Answers of models piece by piece: what guests and those who follow a task hear, what is on
-//! record of it, and who pays, wherever it breaks off.
+//! record of it, and what it takes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,75 +7,12 @@
     clippy::indexing_slicing
 )]
 
-use mandate_tests::model::{Model, PAID};
+use mandate_tests::model::{
+    Model, PAID, asks, hear, hears_all, is_booked_in_full, ledger, pulled, submit, told,
+};
 use mandate_tests::replays::replay;
-use mandate_tests::{Client, Do, Host, Plugin, agent};
+use mandate_tests::{Do, Host, agent};
 use serde_json::{Value, json};
-
-/// What may be billed at most: at most so many tokens of input as the request has bytes, and 200.
-const LEAST_RESERVED: i64 = 400;
-
-/// An agent that is granted a model, and so much money for a task.
-fn asks(name: &str, does: impl IntoIterator<Item = Do>) -> Plugin {
-    agent(name)
-        .manifest("[capabilities.llm]\nclasses = [\"fast\"]\nmax_cost_per_task = 1000000")
-        .does(does)
-}
-
-fn hears_all() -> [Do; 2] {
-    [Do::Open("hello".into()), Do::PullAll(1)]
-}
-
-async fn submit(client: &Client, kind: &str) -> String {
-    let task = client.submit(&json!({"kind": kind, "input": {}})).await;
-    task["id"].as_str().unwrap().to_owned()
-}
-
-/// What each pull was told.
-async fn pulled(client: &Client, task: &str) -> Vec<Value> {
-    let steps = client.steps(task).await;
-    let pulls = steps.into_iter().filter(|step| step["function"] == "pull");
-    pulls.map(|step| step["answer"].clone()).collect()
-}
-
-/// The texts that those who follow the task were told.
-async fn told(client: &Client, task: &str) -> Vec<String> {
-    let path = format!("/api/v1/events?kinds=task_text&task={task}");
-    let events = client.get(&path).await.ok()["items"].clone();
-    let text = |event: &Value| event["data"]["text"].as_str().unwrap().to_owned();
-    events.as_array().unwrap().iter().map(text).collect()
-}
-
-/// Lets the model say this, and waits until those who follow the task were told all of it.
-async fn hear(client: &Client, task: &str, model: &Model, text: &str, so_far: &str) {
-    model.say(text);
-    client
-        .until(|| async { (told(client, task).await.concat() == so_far).then_some(()) })
-        .await;
-}
-
-async fn asked(client: &Client, model: &Model, times: usize) {
-    client
-        .until(|| async { (model.asked() == times).then_some(()) })
-        .await;
-}
-
-async fn ledger(client: &Client, task: &str) -> Vec<Value> {
-    client.all(&format!("/api/v1/ledger?task={task}&")).await
-}
-
-/// One entry, booked at its worst because nobody knows.
-async fn is_booked_in_full(client: &Client, task: &str) {
-    let entries = ledger(client, task).await;
-    assert_eq!(entries.len(), 1, "{entries:?}");
-    let entry = &entries[0];
-    assert_eq!(entry["uncertain"], true, "{entry}");
-    assert_eq!(entry["settled"], entry["reserved"], "{entry}");
-    assert!(
-        entry["settled"].as_i64().unwrap() >= LEAST_RESERVED,
-        "{entry}"
-    );
-}
 
 #[tokio::test]
 async fn pieces_come_in_order_and_the_end_has_all_of_them() {
@@ -199,165 +136,6 @@ async fn a_provider_that_breaks_off_is_an_interruption() {
     let steps = admin.steps(&task).await;
     let entry = &ledger(&admin, &task).await[0];
     assert_eq!(steps[1]["cost_micro_usd"], entry["settled"]);
-}
-
-#[tokio::test]
-async fn killed_after_a_piece_it_is_interrupted_and_billed_once() {
-    let model = Model::start();
-    let options = model.options("");
-    let host = Host::with(&options);
-    let admin = host.admin();
-    admin.install(asks("hears", hears_all()).file()).await;
-    let task = submit(&admin, "hears").await;
-    hear(&admin, &task, &model, "one ", "one ").await;
-    let host = Host::over(host.kill(), &options);
-    let admin = host.admin();
-    let ended = admin.ended(&task).await;
-    assert_eq!(ended["status"], "succeeded", "{ended}");
-    let pulls = pulled(&admin, &task).await;
-    assert_eq!(
-        pulls,
-        [
-            json!({"ok": {"text": "one "}}),
-            json!({"error": {"interrupted": "the host stopped in the middle of the answer"}}),
-        ]
-    );
-    assert_eq!(told(&admin, &task).await, ["one "]);
-    assert_eq!(model.asked(), 1);
-    is_booked_in_full(&admin, &task).await;
-}
-
-/// Who waits holds nothing meanwhile, also no call.
-#[tokio::test]
-async fn who_parks_in_the_middle_is_interrupted_and_billed_once() {
-    let model = Model::start();
-    let host = Host::with(&model.options(""));
-    let (admin, ann) = (host.admin(), host.principal("ann", "approver", &[]).await);
-    let does = [
-        Do::Open("hello".into()),
-        Do::Pull(1),
-        Do::Ask("Well?".into()),
-        Do::PullAll(1),
-    ];
-    let plugin = asks("parks", does).manifest("[capabilities]\nhuman = true");
-    admin.install(plugin.file()).await;
-    let task = submit(&admin, "parks").await;
-    asked(&admin, &model, 1).await;
-    model.say("one ");
-    admin.reaches(&task, "waiting").await;
-    is_booked_in_full(&admin, &task).await;
-    let question = admin.items("/api/v1/questions").await.remove(0);
-    let path = format!(
-        "/api/v1/questions/{}/answer",
-        question["id"].as_str().unwrap()
-    );
-    ann.post(&path, &json!({"answer": "yes"})).await.ok();
-    admin.reaches(&task, "succeeded").await;
-    let pulls = pulled(&admin, &task).await;
-    assert_eq!(pulls.len(), 2, "{pulls:?}");
-    assert!(pulls[1]["error"]["interrupted"].is_string(), "{pulls:?}");
-    assert_eq!(told(&admin, &task).await, ["one "]);
-    assert_eq!(model.asked(), 1);
-    is_booked_in_full(&admin, &task).await;
-}
-
-#[tokio::test]
-async fn killed_before_a_piece_it_is_asked_again() {
-    let model = Model::start();
-    let options = model.options("");
-    let host = Host::with(&options);
-    let admin = host.admin();
-    admin.install(asks("hears", hears_all()).file()).await;
-    let task = submit(&admin, "hears").await;
-    asked(&admin, &model, 1).await;
-    let host = Host::over(host.kill(), &options);
-    model.say("yes");
-    model.end();
-    let admin = host.admin();
-    let ended = admin.ended(&task).await;
-    assert_eq!(ended["status"], "succeeded", "{ended}");
-    let pulls = pulled(&admin, &task).await;
-    let last = &pulls.last().unwrap()["ok"]["end"];
-    assert_eq!(last["message"]["text"], "yes", "{pulls:?}");
-    assert_eq!(model.asked(), 2);
-    let mut entries = ledger(&admin, &task).await;
-    entries.sort_by_key(|entry| entry["uncertain"].as_bool());
-    let [paid, lost] = &entries[..] else {
-        panic!("{entries:?}");
-    };
-    assert_eq!(
-        (&paid["settled"], &paid["uncertain"]),
-        (&json!(PAID), &json!(false))
-    );
-    assert_eq!(
-        (&lost["settled"], &lost["uncertain"]),
-        (&lost["reserved"], &json!(true))
-    );
-}
-
-/// The call ends with whoever asked, and what nobody knows is booked in full at once.
-#[tokio::test]
-async fn who_does_not_hear_the_end_pays_for_what_was_under_way() {
-    let leaves = asks("leaves", [Do::Open("hello".into()), Do::Pull(1)]);
-    let closes = asks(
-        "closes",
-        [
-            Do::Open("hello".into()),
-            Do::Pull(1),
-            Do::Close(1),
-            Do::Pull(1),
-            // It is settled while the guest goes on.
-            Do::Ask("Well?".into()),
-        ],
-    )
-    .manifest("[capabilities]\nhuman = true");
-    let crashes = asks("crashes", [Do::Open("hello".into()), Do::Pull(1), Do::Trap]);
-    for (plugin, kind, status) in [
-        (leaves, "leaves", "succeeded"),
-        (closes, "closes", "waiting"),
-        (crashes, "crashes", "failed"),
-    ] {
-        let model = Model::start();
-        let host = Host::with(&model.options(""));
-        let admin = host.admin();
-        admin.install(plugin.file()).await;
-        let task = submit(&admin, kind).await;
-        asked(&admin, &model, 1).await;
-        model.say("one ");
-        admin.reaches(&task, status).await;
-        let pulls = pulled(&admin, &task).await;
-        assert_eq!(pulls, [json!({"ok": {"text": "one "}})], "{kind}");
-        is_booked_in_full(&admin, &task).await;
-        admin
-            .until(|| async { (model.gone() == 1).then_some(()) })
-            .await;
-    }
-}
-
-/// What came while the guest did something else is settled for what it cost, heard or not.
-#[tokio::test]
-async fn a_call_that_ended_unheard_costs_what_it_cost() {
-    let model = Model::start();
-    let host = Host::with(&model.options(""));
-    let admin = host.admin();
-    let does = [Do::Open("hello".into()), Do::Pull(1), Do::Sleep(1_000)];
-    admin.install(asks("leaves", does).file()).await;
-    let task = submit(&admin, "leaves").await;
-    asked(&admin, &model, 1).await;
-    model.say("one ");
-    model.end();
-    admin
-        .until(|| async {
-            let entries = ledger(&admin, &task).await;
-            (entries[0]["settled"] == PAID).then_some(())
-        })
-        .await;
-    assert_eq!(admin.task(&task).await["status"], "running");
-    let ended = admin.ended(&task).await;
-    assert_eq!(ended["status"], "succeeded", "{ended}");
-    let entries = ledger(&admin, &task).await;
-    assert_eq!(entries.len(), 1, "{entries:?}");
-    assert_eq!(entries[0]["uncertain"], false, "{entries:?}");
 }
 
 #[tokio::test]
