@@ -110,7 +110,7 @@ async fn a_client_asks_tests_and_reads_the_bill() {
         .output()
         .unwrap();
     let bill = String::from_utf8(bill.stdout).unwrap();
-    let sum = "b  m: 3 attempts, $0.000046; uncertain $0; under way $0";
+    let sum = "b  m: 3 attempts, $0.000046; uncertain $0.00; under way $0.00";
     assert!(bill.contains(sum), "{bill}");
 }
 

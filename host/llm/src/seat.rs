@@ -26,7 +26,7 @@ pub struct Seat {
 
 #[derive(Default)]
 struct Kept {
-    /// Classes that are not asked until the configuration changes, and why.
+    /// Classes that are not asked until a test of them succeeds, and why.
     out: BTreeMap<ModelClass, String>,
     answered: u64,
     failed: u64,
@@ -41,7 +41,7 @@ struct Kept {
 pub struct Standing {
     /// How its breaker stands for a class.
     pub breakers: BTreeMap<ModelClass, (BreakerState, Option<Duration>)>,
-    /// Classes that are not asked until the configuration changes, and why.
+    /// Classes that are not asked until a test of them succeeds, and why.
     pub out: BTreeMap<ModelClass, String>,
     /// Attempts that were answered, since the host started.
     pub answered: u64,
@@ -79,14 +79,18 @@ impl Seat {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The right to ask for `class` now.
+    /// The right to ask for `class` now; who `insists` may ask also what is out.
     ///
     /// # Errors
     /// Why not, and when it may be asked again, if that is known.
-    pub fn pass(&self, class: ModelClass) -> Result<Pass<'_>, (String, Option<Duration>)> {
-        if let Some(why) = self.kept().out.get(&class) {
+    pub fn pass(
+        &self,
+        class: ModelClass,
+        insists: bool,
+    ) -> Result<Pass<'_>, (String, Option<Duration>)> {
+        if let Some(why) = self.kept().out.get(&class).filter(|_| !insists) {
             return Err((
-                format!("it is out until it is configured anew: {why}"),
+                format!("it is out until a test of it succeeds or the host starts again: {why}"),
                 None,
             ));
         }
@@ -103,11 +107,12 @@ impl Seat {
         })
     }
 
-    /// Remembers an answer.
-    pub fn answered(&self, pass: Pass<'_>, took: Duration) {
+    /// Remembers an answer: whoever was out is not any more.
+    pub fn answered(&self, pass: Pass<'_>, class: ModelClass, took: Duration) {
         pass.succeeded();
         let mut kept = self.kept();
         kept.answered += 1;
+        kept.out.remove(&class);
         if kept.times.len() < MOST_TIMES {
             kept.times.push(took);
         } else {

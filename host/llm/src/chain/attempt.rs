@@ -88,6 +88,8 @@ pub struct Asked<'a> {
     pub price: Price,
     /// Nobody knows what it costs: `price` is what it counts as.
     pub is_guess: bool,
+    /// It is asked also while it is out.
+    pub insists: bool,
     /// Takes out of the question what it shall not see; none if it may see everything.
     pub redactor: Option<&'a Redactor>,
     /// For whom.
@@ -197,7 +199,7 @@ impl Asked<'_> {
         question: &Q,
     ) -> Result<Result<Option<(Q::Answer, Usage)>, Fault>, LlmError> {
         let class = question.class();
-        let pass = match self.seat.pass(class) {
+        let pass = match self.seat.pass(class, self.insists) {
             Ok(pass) => pass,
             Err((why, wait)) => {
                 self.pass_over(why);
@@ -266,8 +268,10 @@ impl Asked<'_> {
         let took = begun.elapsed();
         let fault = match asked {
             Ok(answer) => {
-                self.seat.answered(pass, took);
-                let usage = Q::usage(&answer);
+                self.seat.answered(pass, class, took);
+                // Who says that an answer used nothing says nothing.
+                let usage = Q::usage(&answer)
+                    .filter(|usage| usage.input_tokens > 0 || usage.output_tokens > 0);
                 // Who does not say what was used is paid as if all had been.
                 let cost = usage.map_or(most, |usage| self.price.cost(&usage));
                 let answered = Attempt::answered(self.id(), self.model);

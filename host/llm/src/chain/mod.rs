@@ -52,6 +52,7 @@ pub struct Chain {
     seats: Arc<[Arc<Seat>]>,
     settings: Arc<Settings>,
     sticky: Sticky,
+    insists: bool,
     redactor: Option<Arc<Redactor>>,
     responses: Option<Cache<Response>>,
     embeddings: Option<Cache<Embeddings>>,
@@ -95,6 +96,7 @@ impl Chain {
         Self {
             seats: providers.into_iter().map(seat).collect(),
             sticky: Sticky::default(),
+            insists: false,
             redactor: settings.redaction.map(|it| Arc::new(Redactor::new(it))),
             responses: Cache::new(settings.cache),
             embeddings: Cache::new(settings.cache),
@@ -115,11 +117,13 @@ impl Chain {
             .map(|seat| (&seat.provider, seat.standing()))
     }
 
-    /// The chain with only the provider `id`, which is the same one: what it does counts.
+    /// The chain with only the provider `id`, which is the same one: what it does counts. It is
+    /// asked also if it is out.
     pub fn only(&self, id: &str) -> Option<Self> {
         let seat = self.seats.iter().find(|seat| seat.provider.id() == id)?;
         Some(Self {
             seats: Arc::new([seat.clone()]),
+            insists: true,
             responses: None,
             embeddings: None,
             settings: Arc::new(Settings {
@@ -271,6 +275,7 @@ impl Chain {
                 model,
                 price,
                 is_guess,
+                insists: self.insists,
                 redactor: self
                     .redactor
                     .as_deref()

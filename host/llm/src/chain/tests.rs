@@ -287,6 +287,15 @@ async fn a_refused_key_is_not_tried_again_and_a_spent_one_not_soon() {
             ("c", "answered")
         ]
     );
+    // A test of it asks all the same, and whoever answers is back.
+    let only = chain.0.only("a").unwrap();
+    assert!(only.complete(&request(), &chain.1.caller()).await.is_ok());
+    let third = Caller {
+        execution: "third",
+        ..chain.1.caller()
+    };
+    let answer = chain.0.complete(&request(), &third).await;
+    assert_eq!(answer.unwrap().provider, "a");
 }
 
 #[tokio::test]

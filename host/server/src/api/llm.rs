@@ -54,7 +54,7 @@ pub struct ModelView {
     /// Whether it is known what it costs; otherwise nobody asks it.
     pub priced: bool,
     /// `closed`: it is asked; `open`: it is left alone; `half_open`: one request tries whether it
-    /// is well again; `out`: it is not asked until it is configured anew.
+    /// is well again; `out`: it is not asked until a test of it succeeds.
     pub state: &'static str,
     /// For how long it is left alone yet, in milliseconds.
     pub open_ms: Option<u64>,
