@@ -4,6 +4,7 @@
 
 mod audit;
 mod bare;
+mod counted;
 mod fanout;
 mod floor;
 mod guests;
@@ -26,6 +27,9 @@ use anyhow::{Context, bail};
 use report::Measure;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: counted::Counted = counted::Counted;
 
 /// One line of the table.
 struct Bench {

@@ -1,9 +1,9 @@
 //! What the chain of providers adds to a call, against the same request sent to the same provider
 //! by the same client: open loop, so that who is late is late for all that follow.
 
+use crate::counted;
 use crate::report::{Measure, Unit};
 use anyhow::{Context, anyhow, ensure};
-use futures::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
 use mandate_llm::catalog::{Row, rows};
 use mandate_llm::chain::Settings;
@@ -189,23 +189,40 @@ impl Asking {
         }
     }
 
-    /// Asks so often in a second, whoever has not been answered yet.
-    async fn at(&self, way: Way, rate: u32) -> anyhow::Result<Vec<f64>> {
+    /// Asks so often in a second, whoever has not been answered yet, in the ways in turn; how long
+    /// each took from when it was due, by way.
+    async fn at(&self, ways: &[Way], rate: u32) -> anyhow::Result<Vec<Vec<f64>>> {
         let every = Duration::from_secs(1) / rate;
         let count = (PHASE.as_secs_f64() * f64::from(rate)) as u32;
-        let begun = Instant::now() + Duration::from_millis(5);
-        let mut asked = Vec::with_capacity(count as usize);
-        for number in 0..count {
-            let due = begun + every * number;
-            tokio::time::sleep_until(due.into()).await;
-            let asking = self.clone();
-            asked.push(tokio::spawn(async move {
-                let had = asking.ask(way, &number.to_string()).await?;
-                anyhow::Ok(had.saturating_duration_since(due).as_secs_f64() * 1e6)
-            }));
+        let (asking, turns) = (self.clone(), ways.to_vec());
+        let runtime = tokio::runtime::Handle::current();
+        // The runtime's timer counts milliseconds: too coarse for when a request is due.
+        let pacing = std::thread::spawn(move || {
+            let begun = Instant::now() + Duration::from_millis(5);
+            let paced = (0..count).zip(turns.iter().copied().cycle());
+            let asked = paced.map(|(number, way)| {
+                let due = begun + every * number;
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                let asking = asking.clone();
+                runtime.spawn(async move {
+                    let had = asking.ask(way, &number.to_string()).await?;
+                    anyhow::Ok((way, had.saturating_duration_since(due).as_secs_f64() * 1e6))
+                })
+            });
+            asked.collect::<Vec<_>>()
+        });
+        let asked = tokio::task::spawn_blocking(move || pacing.join()).await?;
+        let asked = asked.map_err(|_| anyhow!("the pace was lost"))?;
+        let mut times = vec![Vec::new(); ways.len()];
+        for asked in asked {
+            let (way, took) = asked.await??;
+            for (of, times) in ways.iter().zip(&mut times) {
+                if *of == way {
+                    times.push(took);
+                }
+            }
         }
-        let times = futures::stream::iter(asked).then(|asked| async { asked.await? });
-        times.collect::<Vec<_>>().await.into_iter().collect()
+        Ok(times)
     }
 }
 
@@ -225,11 +242,11 @@ fn row(url: &str) -> anyhow::Result<Row> {
 
 /// All figures of one run.
 struct Figures {
-    /// By rate: chain and direct, whole and stream, all rounds together.
-    times: Vec<(u32, [Vec<f64>; 4])>,
+    /// By rate and way, sorted.
+    times: Vec<(u32, Way, Vec<f64>)>,
     /// Microseconds of processor for a thousand requests at the highest rate: chain, direct.
     cpu: [f64; 2],
-    /// Bytes that the process grew for a thousand requests: chain, direct.
+    /// Bytes that were allocated for a thousand requests: chain, direct.
     memory: [f64; 2],
 }
 
@@ -242,37 +259,44 @@ fn figures() -> anyhow::Result<&'static Figures> {
 
 fn measure() -> anyhow::Result<Figures> {
     let serving = Serving::start()?;
-    let ways = [Way::Chain, Way::Direct, Way::ChainStream, Way::DirectStream];
     Runtime::new()?.block_on(async {
         let asking = Asking::new(&serving.1)?;
-        for way in ways {
+        let whole = [Way::Chain, Way::Direct];
+        let streams = [Way::ChainStream, Way::DirectStream];
+        for ways in [whole, streams] {
             for number in 0..WARM_UP {
-                asking.ask(way, &number.to_string()).await?;
-            }
-            asking.at(way, RATES[0]).await?;
-        }
-        let (mut times, mut cpu, mut memory) = (Vec::new(), [0.0; 2], [0.0; 2]);
-        for rate in RATES {
-            let mut of = [const { Vec::new() }; 4];
-            for _ in 0..ROUNDS {
-                for (place, (way, of)) in ways.into_iter().zip(&mut of).enumerate() {
-                    let (used, before) = (processor(), resident()?);
-                    let took = asking.at(way, rate).await?;
-                    let thousands = took.len() as f64 / 1_000.0 * ROUNDS as f64;
-                    if rate == RATES[0]
-                        && let (Some(cpu), Some(memory)) =
-                            (cpu.get_mut(place), memory.get_mut(place))
-                    {
-                        *cpu += (processor() - used) / thousands;
-                        *memory += (resident()? - before) / thousands;
-                    }
-                    of.extend(took);
+                for way in ways {
+                    asking.ask(way, &number.to_string()).await?;
                 }
             }
-            for times in &mut of {
-                times.sort_by(f64::total_cmp);
+            asking.at(&ways, RATES[0]).await?;
+        }
+        let mut times = Vec::new();
+        for rate in RATES {
+            for ways in [whole, streams] {
+                // In turns, so that whatever else goes on is the same for both.
+                let mut all = vec![Vec::new(); ways.len()];
+                for _ in 0..ROUNDS {
+                    for (all, more) in all.iter_mut().zip(asking.at(&ways, rate).await?) {
+                        all.extend(more);
+                    }
+                }
+                for (way, mut of) in ways.into_iter().zip(all) {
+                    of.sort_by(f64::total_cmp);
+                    times.push((rate, way, of));
+                }
             }
-            times.push((rate, of));
+        }
+        // Of these there is one count for the process: one way after the other.
+        let (mut cpu, mut memory) = ([0.0; 2], [0.0; 2]);
+        for _ in 0..ROUNDS {
+            for ((way, cpu), memory) in whole.into_iter().zip(&mut cpu).zip(&mut memory) {
+                let (used, allocated) = (processor(), counted::begin());
+                let asked = asking.at(&[way], RATES[0]).await?;
+                let thousands = asked.iter().map(Vec::len).sum::<usize>() as f64 / 1_000.0;
+                *cpu += (processor() - used) / thousands / ROUNDS as f64;
+                *memory += (counted::end() - allocated) / thousands / ROUNDS as f64;
+            }
         }
         Ok(Figures { times, cpu, memory })
     })
@@ -290,28 +314,20 @@ fn processor() -> f64 {
     of(usage.ru_utime) + of(usage.ru_stime)
 }
 
-/// Bytes of this process that are in memory.
-fn resident() -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.context("the system does not say")?;
-    let kilobytes = kilobytes.trim().trim_end_matches("kB").trim();
-    Ok(kilobytes.parse::<f64>()? * 1_024.0)
-}
-
 /// What the chain adds at `percent` of all calls, over what they take without it.
 fn overhead(rate: u32, percent: usize, stream: bool) -> anyhow::Result<Measure> {
     let figures = figures()?;
-    let of = figures.times.iter().find(|(known, _)| *known == rate);
-    let [chain, direct, chain_stream, direct_stream] = &of.context("no such rate")?.1;
-    let at = |times: &[f64]| {
+    let at = |way: Way| {
+        let mut all = figures.times.iter();
+        let times = all.find(|(known, of, _)| *known == rate && *of == way);
+        let times = &times.context("nothing was measured")?.2;
         let place = (times.len() * percent / 100).min(times.len().saturating_sub(1));
         times.get(place).copied().context("nothing was measured")
     };
     let (with, without) = if stream {
-        (at(chain_stream)?, at(direct_stream)?)
+        (at(Way::ChainStream)?, at(Way::DirectStream)?)
     } else {
-        (at(chain)?, at(direct)?)
+        (at(Way::Chain)?, at(Way::Direct)?)
     };
     Ok(Measure {
         unit: Unit::Microseconds,
@@ -357,7 +373,7 @@ pub fn cpu() -> anyhow::Result<Measure> {
     })
 }
 
-/// By how much the process grew for a thousand calls; the floor is without the chain.
+/// Bytes that a thousand calls allocate; the floor is without the chain.
 ///
 /// # Errors
 /// When a call fails.
