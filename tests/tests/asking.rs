@@ -55,7 +55,8 @@ async fn a_client_asks_tests_and_reads_the_bill() {
     let answer = ask(&admin, &asked).await.ok();
     assert_eq!(answer["text"], "yes");
     assert_eq!(answer["provider"], "b");
-    let most = 5 + 2 * 10;
+    // Five bytes, what is around them, and ten tokens of output.
+    let most = 5 + 2 * 16 + 2 * 10;
     assert_eq!(answer["cost_micro_usd"], most + COST, "{answer}");
     assert_eq!(answer["attempts"][0]["outcome"], "interrupted", "{answer}");
     let only = json!({"prompt": "hello", "provider": "a"});
@@ -68,6 +69,8 @@ async fn a_client_asks_tests_and_reads_the_bill() {
     let tested = test(&admin, "b").await.ok();
     assert_eq!(tested["attempts"][0]["outcome"], "busy", "{tested}");
     assert_eq!(test(&admin, "nobody").await.status, 404);
+    let smart = admin.request(Method::POST, "/api/v1/llm/providers/b/test?class=smart");
+    assert_eq!(admin.send(smart).await.status, 409);
     let viewer = host.principal("reader", "viewer", &[]).await;
     assert_eq!(ask(&viewer, &asked).await.status, 403);
     assert_eq!(test(&viewer, "a").await.status, 403);
@@ -101,6 +104,10 @@ async fn a_client_asks_tests_and_reads_the_bill() {
     assert_eq!(providers, admin.items("/api/v1/agents/ai-providers").await);
     assert_eq!(providers[0]["cost_micro_usd"], most + COST);
     assert_eq!(providers[0]["error_rate"], 0.5);
+    // What a provider said may quote another tenant.
+    assert!(providers[0]["last_error"].is_string());
+    let seen = viewer.items("/api/v1/llm/providers").await;
+    assert_eq!(seen[0]["last_error"], Value::Null);
     let metrics = admin.get("/metrics").await.text;
     let line = "mandate_llm_attempts_total{provider=\"b\",model=\"m\",outcome=\"busy\"} 1";
     assert!(metrics.contains(line), "{metrics}");
@@ -123,7 +130,7 @@ async fn a_client_spends_no_more_than_the_budget_and_nothing_while_halted() {
     )));
     let admin = host.admin();
     let text =
-        "[[budget]]\nname = \"pot\"\nscope = \"host\"\nwindow = \"month\"\nlimit = \"0.00003\"";
+        "[[budget]]\nname = \"pot\"\nscope = \"host\"\nwindow = \"month\"\nlimit = \"0.00007\"";
     let etag = admin.get("/api/v1/policy").await.header("etag").to_owned();
     let put = admin.request(Method::PUT, "/api/v1/policy");
     let put = put.header("if-match", etag).json(&json!({"text": text}));

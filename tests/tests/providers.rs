@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 const QUICK: &str = "[api]\nrequests_per_second = 100000\nrequest_burst = 100000\n";
 /// What an answer costs in micro-dollars,
 const COST: i64 = (READ + 2 * WRITTEN) as i64;
-/// and an attempt at most: the five bytes of the prompt, and 200 tokens of output.
-const WORST: i64 = 5 + 2 * 200;
+/// and an attempt at most: the five bytes of the prompt, what is around them, and 200 tokens of
+/// output.
+const WORST: i64 = 5 + 2 * 16 + 2 * 200;
 
 /// A host that asks `a`, and then `b`.
 fn options(a: &Upstream, b: &Upstream, more: &str) -> Options {
@@ -153,6 +154,42 @@ async fn two_hundred_at_once_never_spend_more_than_the_budget_over_fallbacks_and
     check(&entries, &a, &b);
     let waits = tasks.iter().filter(|it| it["status"] == "waiting").count();
     assert!(waits > 0 && waits < TASKS, "{waits}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lifted_budget_is_lifted_for_as_much_as_was_asked_for() {
+    let a = Upstream::that(|_| Does::BreaksOff).await;
+    let b = Upstream::that(|_| Does::Answers).await;
+    let host = Host::with(&options(&a, &b, ""));
+    let admin = host.admin();
+    let text =
+        "[[budget]]\nname = \"pot\"\nscope = \"host\"\nwindow = \"month\"\nlimit = \"0.0001\"";
+    let etag = admin.get("/api/v1/policy").await.header("etag").to_owned();
+    let put = admin.request(Method::PUT, "/api/v1/policy");
+    let put = put.header("if-match", etag).json(&json!({"text": text}));
+    admin.send(put).await.ok();
+    admin.install(asks(1).file()).await;
+    let task = admin.submit(&json!({"kind": "asks", "input": {}})).await;
+    let id = task["id"].as_str().unwrap();
+    admin.reaches(id, "waiting").await;
+    let pending = admin.items("/api/v1/decisions?status=pending").await;
+    assert_eq!(pending[0]["cost"], WORST, "{pending:?}");
+    let ann = host.principal("ann", "approver", &[]).await;
+    let path = format!(
+        "/api/v1/decisions/{}/approve",
+        pending[0]["id"].as_str().unwrap()
+    );
+    ann.send(ann.request(Method::POST, &path).json(&json!({})))
+        .await
+        .ok();
+    admin.reaches(id, "succeeded").await;
+    // What was approved went to the first, who may bill it; for the second nobody was asked.
+    assert_eq!((a.asked(), b.asked()), (1, 0));
+    let entries = admin.all("/api/v1/ledger?").await;
+    assert_eq!((entries.len(), cost(&entries)), (1, WORST), "{entries:?}");
+    let steps = admin.steps(id).await;
+    let told = steps[0]["answer"]["error"]["unavailable"]["reason"].as_str();
+    assert!(told.unwrap().contains("budget:pot"), "{steps:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

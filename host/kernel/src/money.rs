@@ -12,7 +12,7 @@ use mandate_types::{
     Ceiling, DecisionId, DecisionStatus, ExecutionId, MicroUsd, PluginName, TaskId, TenantId,
     Timestamp,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a call may cost.
@@ -32,7 +32,8 @@ pub struct CallMeter {
     call: String,
     /// Under which a human let it happen.
     decision: Option<DecisionId>,
-    /// The names of the ceilings that do not count.
+    /// The names of the ceilings that do not count, as long as the call stays below what was
+    /// reserved for its first attempt: for that much a human lifted them.
     lifted: Vec<String>,
     inner: Mutex<Inner>,
 }
@@ -61,7 +62,11 @@ impl Books {
     /// Writes what is to be spent, unless that is halted.
     async fn open(&self, mut writes: Vec<Write>) -> Result<(), CommitError> {
         match self {
-            Self::Journal(tree) => tree.commit(writes).await.map(drop),
+            Self::Journal(tree) => {
+                // What is open when it is cancelled is looked for.
+                tree.note_asked();
+                tree.commit(writes).await.map(drop)
+            }
             Self::Ledger(store, tenant) => {
                 writes.push(Write::NotHalted {
                     tenant: tenant.clone(),
@@ -87,8 +92,12 @@ struct Inner {
     ready: Option<(String, Planned)>,
     entries: u32,
     opened: u32,
-    /// The entries of the attempts that run; none for one that is free.
-    running: BTreeMap<u32, Option<String>>,
+    /// The attempts that run: what they may cost, and their entries; none for one that is free.
+    running: BTreeMap<u32, (MicroUsd, Option<String>)>,
+    /// Entries that may be on disk for attempts that nobody makes any more.
+    opening: BTreeSet<String>,
+    /// What was reserved for the first attempt.
+    first: MicroUsd,
     /// What ended, until that is on disk.
     ended: Vec<Ended>,
     cost: MicroUsd,
@@ -197,9 +206,18 @@ impl CallMeter {
 
     /// What is written with the intent: the reservation for the first attempt.
     pub fn first(&self, planned: Planned) -> Write {
+        self.inner().first = planned.most;
         let (id, write) = self.reservation(&planned);
         self.inner().ready = Some((id, planned));
         write
+    }
+
+    /// Whether a human's word covers `planned` beside what the call came to.
+    fn is_covered(&self, planned: &Planned) -> bool {
+        let inner = self.inner();
+        let running = inner.running.values().map(|(most, _)| *most);
+        let all = running.fold(inner.cost.plus(planned.most), MicroUsd::plus);
+        all <= inner.first
     }
 
     fn reservation(&self, planned: &Planned) -> (String, Write) {
@@ -214,7 +232,8 @@ impl CallMeter {
         });
         let mut ceilings: Vec<Ceiling> = grant.into_iter().collect();
         let budgets = account.kernel.policy().budgets(&account.spender, now);
-        let count = |budget: &Ceiling| !self.lifted.contains(&budget.name);
+        let covered = self.is_covered(planned);
+        let count = |budget: &Ceiling| !covered || !self.lifted.contains(&budget.name);
         ceilings.extend(budgets.into_iter().filter(count));
         let mut scopes = account.spender.scopes();
         scopes.extend(account.granted.clone().map(|(_, scope)| scope));
@@ -249,11 +268,12 @@ impl CallMeter {
     /// # Errors
     /// When the database does not answer: what is not settled is booked in full at the next start.
     pub async fn settle(&self, status: DecisionStatus) -> Result<MicroUsd, Halted> {
-        let (cost, writes) = self.finish(status)?;
+        let halted = self.inner().halted.take();
+        let (cost, writes) = self.ended(status);
         if !writes.is_empty() {
             self.books.settle(writes).await?;
         }
-        Ok(cost)
+        halted.map_or(Ok(cost), Err)
     }
 
     /// What the attempts cost, and what is written with the call's answer.
@@ -261,19 +281,25 @@ impl CallMeter {
     /// # Errors
     /// Why nothing could be reserved any more: then the execution cannot go on here.
     pub fn finish(&self, status: DecisionStatus) -> Result<(MicroUsd, Vec<Write>), Halted> {
-        let mut inner = self.inner();
-        if let Some(halted) = inner.halted.take() {
+        if let Some(halted) = self.inner().halted.take() {
             return Err(halted);
         }
-        if let Some((id, _)) = inner.ready.take() {
-            inner.ended.push(Ended::unused(id));
-        }
+        Ok(self.ended(status))
+    }
+
+    /// As [`CallMeter::finish`], also when nothing more could be reserved.
+    fn ended(&self, status: DecisionStatus) -> (MicroUsd, Vec<Write>) {
+        let mut inner = self.inner();
+        let ready = inner.ready.take().map(|(id, _)| id);
+        let unused = std::mem::take(&mut inner.opening);
+        let unused = ready.into_iter().chain(unused).map(Ended::unused);
+        inner.ended.extend(unused);
         let ended_now = std::mem::take(&mut inner.ended);
         let mut writes: Vec<Write> = ended_now.iter().map(Ended::write).collect();
         let decision = self.decision.clone();
         let now = Timestamp::now();
         writes.extend(decision.map(|id| ended(id, status, Some(inner.cost), now)));
-        Ok((inner.cost, writes))
+        (inner.cost, writes)
     }
 }
 
@@ -309,18 +335,20 @@ impl Meter for CallMeter {
             if let Some((id, ready)) = inner.ready.take() {
                 let same = ready.provider == planned.provider && ready.model == planned.model;
                 if same && planned.most <= ready.most {
-                    inner.running.insert(number, Some(id));
+                    inner.running.insert(number, (planned.most, Some(id)));
                     return Ok(number);
                 }
                 inner.ended.push(Ended::unused(id));
             }
             if planned.most <= MicroUsd::ZERO {
-                inner.running.insert(number, None);
+                inner.running.insert(number, (MicroUsd::ZERO, None));
                 return Ok(number);
             }
             number
         };
         let (id, reservation) = self.reservation(&planned);
+        // Dropped while it is written, it is known all the same.
+        self.inner().opening.insert(id.clone());
         let told = self.inner().ended.clone();
         let mut writes: Vec<Write> = told.iter().map(Ended::write).collect();
         writes.push(reservation);
@@ -328,13 +356,17 @@ impl Meter for CallMeter {
             Ok(_) => {
                 let mut inner = self.inner();
                 inner.ended.retain(|ended| !told.contains(ended));
-                inner.running.insert(number, Some(id));
+                inner.opening.remove(&id);
+                inner.running.insert(number, (planned.most, Some(id)));
                 Ok(number)
             }
-            Err(CommitError::Exceeded { ceiling, .. }) => Err(Unpaid::NoRoom(format!(
-                "`{}` has no room for {}, which it may cost",
-                ceiling.name, planned.most
-            ))),
+            Err(CommitError::Exceeded { ceiling, .. }) => {
+                self.inner().opening.remove(&id);
+                Err(Unpaid::NoRoom(format!(
+                    "`{}` has no room for {}, which it may cost",
+                    ceiling.name, planned.most
+                )))
+            }
             Err(other) => {
                 self.inner().halted = Some(other.into());
                 Err(Unpaid::Stopped)
@@ -345,7 +377,7 @@ impl Meter for CallMeter {
     fn close(&self, number: u32, cost: MicroUsd, uncertain: bool) {
         let mut inner = self.inner();
         inner.cost = inner.cost.plus(cost);
-        if let Some(id) = inner.running.remove(&number).flatten() {
+        if let Some((_, Some(id))) = inner.running.remove(&number) {
             inner.ended.push(Ended {
                 entry: id,
                 cost,

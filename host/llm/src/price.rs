@@ -79,15 +79,17 @@ impl Price {
         }
     }
 
-    /// The most that `request` can cost: each byte of input as a token, all output used.
+    /// The most that `request` can cost: all input that may be counted, all output used.
     pub fn worst_case(&self, request: &Request) -> MicroUsd {
-        self.most(request.input_bytes(), u64::from(request.max_output_tokens))
+        let output = u64::from(request.max_output_tokens);
+        self.most(request.most_input_tokens(), output)
     }
 
     /// The most that embedding `texts` can cost.
     pub fn worst_case_embed(&self, texts: &[String]) -> MicroUsd {
-        let bytes: usize = texts.iter().map(String::len).sum();
-        self.most(bytes as u64, 0)
+        // A text may be framed by a token at each end.
+        let tokens: usize = texts.iter().map(|text| text.len() + 2).sum();
+        self.most(tokens as u64, 0)
     }
 
     /// The most that so many tokens can cost.

@@ -27,7 +27,7 @@ pub struct Seat {
 #[derive(Default)]
 struct Kept {
     /// Classes that are not asked until a test of them succeeds, and why.
-    out: BTreeMap<ModelClass, String>,
+    out: BTreeMap<ModelClass, (Kind, String)>,
     answered: u64,
     failed: u64,
     times: Vec<Duration>,
@@ -88,7 +88,12 @@ impl Seat {
         class: ModelClass,
         insists: bool,
     ) -> Result<Pass<'_>, (String, Option<Duration>)> {
-        if let Some(why) = self.kept().out.get(&class).filter(|_| !insists) {
+        // What the provider said may quote whoever asked then.
+        if let Some((kind, _)) = self.kept().out.get(&class).filter(|_| !insists) {
+            let why = match kind {
+                Kind::Key => "it refuses the key",
+                _ => "it does not know the model",
+            };
             return Err((
                 format!("it is out until a test of it succeeds or the host starts again: {why}"),
                 None,
@@ -107,12 +112,13 @@ impl Seat {
         })
     }
 
-    /// Remembers an answer: whoever was out is not any more.
+    /// Remembers an answer: the class is not out any more, and the key is good.
     pub fn answered(&self, pass: Pass<'_>, class: ModelClass, took: Duration) {
         pass.succeeded();
         let mut kept = self.kept();
         kept.answered += 1;
-        kept.out.remove(&class);
+        kept.out
+            .retain(|out, (kind, _)| *out != class && *kind != Kind::Key);
         if kept.times.len() < MOST_TIMES {
             kept.times.push(took);
         } else {
@@ -139,10 +145,10 @@ impl Seat {
         kept.last_error = Some(fault.reason.clone());
         if fault.kind == Kind::Key {
             for class in self.breakers.keys() {
-                kept.out.insert(*class, fault.reason.clone());
+                kept.out.insert(*class, (Kind::Key, fault.reason.clone()));
             }
         } else if fault.kind == Kind::Model {
-            kept.out.insert(class, fault.reason.clone());
+            kept.out.insert(class, (Kind::Model, fault.reason.clone()));
         }
     }
 
@@ -178,7 +184,11 @@ impl Seat {
         let kept = self.kept();
         Standing {
             breakers,
-            out: kept.out.clone(),
+            out: kept
+                .out
+                .iter()
+                .map(|(class, (_, why))| (*class, why.clone()))
+                .collect(),
             answered: kept.answered,
             failed: kept.failed,
             p50,

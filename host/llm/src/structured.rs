@@ -1,7 +1,7 @@
 //! Answers in the form that was asked for: looked at whoever gave them, and asked for in words
 //! where a provider cannot be told a schema.
 
-use crate::wire::Answer;
+use crate::wire::{Answer, limited};
 use crate::{Finish, Message, Request, Role, ToolChoice};
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ pub fn conform(answer: &mut Answer, request: &Request) -> Result<(), String> {
         let problems: Vec<String> = validator
             .iter_errors(&value)
             .take(MOST_PROBLEMS)
-            .map(|error| format!("`{}`: {error}", error.instance_path()))
+            .map(|error| limited(&format!("`{}`: {error}", error.instance_path())))
             .collect();
         if !problems.is_empty() {
             let told = problems.join("; ");

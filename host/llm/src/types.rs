@@ -116,6 +116,12 @@ pub enum ToolChoice {
     Tool(String),
 }
 
+/// Tokens around a request, a message or a tool: templates have between three and ten.
+const AROUND_EACH: u64 = 16;
+/// Tokens of what models are told about calling tools; Anthropic names up to 346 for models whose
+/// price is known (platform.claude.com/docs, tool use, pricing), some older ones 530.
+const AROUND_TOOLS: u64 = 640;
+
 /// One question to a model, with the whole conversation so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
@@ -240,7 +246,19 @@ impl Request {
         }
     }
 
-    /// The bytes of everything that a provider would read: an upper bound of the input tokens.
+    /// The most tokens of input that a provider may count: each byte as one, and what it puts
+    /// around a request, its messages and its tools.
+    pub fn most_input_tokens(&self) -> u64 {
+        let messages = AROUND_EACH * self.messages.len() as u64;
+        let tools = if self.tools.is_empty() {
+            0
+        } else {
+            AROUND_TOOLS + AROUND_EACH * self.tools.len() as u64
+        };
+        self.input_bytes() + AROUND_EACH + messages + tools
+    }
+
+    /// The bytes of everything that a provider would read.
     pub fn input_bytes(&self) -> u64 {
         let messages = self.messages.iter().map(|m| {
             let calls = m

@@ -5,6 +5,7 @@ use crate::decision::Lifted;
 use crate::guest::{Guest, Told};
 use crate::money::{CallMeter, Spending, who};
 use mandate_llm as llm;
+use mandate_plugin::compile_schema;
 use mandate_policy::{ModelClass, Refusal};
 use mandate_runtime::bindings::llm::llm as wit;
 use mandate_runtime::bindings::types::types::{Error, Outage};
@@ -223,6 +224,10 @@ fn request(request: wit::Request) -> Result<llm::Request, Error> {
         .output_schema
         .map(|text| JsonText::new(text).value("output-schema"))
         .transpose()?;
+    // Answers are held against it here: it may not take for ever.
+    if let Some(Err(wrong)) = output_schema.as_ref().map(compile_schema) {
+        return Err(Error::Invalid(format!("output-schema: {wrong}")));
+    }
     Ok(llm::Request {
         class: match request.class {
             wit::ModelClass::Fast => llm::ModelClass::Fast,

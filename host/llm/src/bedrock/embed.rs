@@ -81,8 +81,13 @@ async fn vector(client: &Client, model: &str, text: &str) -> Result<Said, Fault>
         .send()
         .await
         .map_err(|error| fault::of(&error))?;
-    serde_json::from_slice(said.body.as_ref()).map_err(|error| {
+    let said: Said = serde_json::from_slice(said.body.as_ref()).map_err(|error| {
         let told = format!("the answer is no vector: {error}");
         Fault::arrived(Kind::Garbled, told)
-    })
+    })?;
+    if !said.embedding.iter().all(|number| number.is_finite()) {
+        let told = "the answer is no vector: a number is not finite";
+        return Err(Fault::arrived(Kind::Garbled, told));
+    }
+    Ok(said)
 }

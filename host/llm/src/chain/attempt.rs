@@ -1,6 +1,7 @@
 //! One provider's turn in a call: reserved, asked, settled, and asked again where that helps.
 
 use super::question::Question;
+use crate::breaker::Pass;
 use crate::fault::{Billed, Fault};
 use crate::meter::{Caller, Planned, Unpaid};
 use crate::redact::Redactor;
@@ -192,6 +193,31 @@ impl Asked<'_> {
         Ok(None)
     }
 
+    fn pass(&self, class: ModelClass) -> Result<Pass<'_>, (String, Option<Duration>)> {
+        self.seat.pass(class, self.insists)
+    }
+
+    /// It is left alone: why, and for how long.
+    fn leave<T>(&self, (why, wait): (String, Option<Duration>)) -> Option<T> {
+        self.pass_over(why);
+        self.round.wait(wait);
+        None
+    }
+
+    /// What `usage` costs, and whether that is uncertain. Who counts more than can have been used
+    /// is not believed: no budget is exceeded by a number that somebody sends.
+    fn billed(&self, usage: Option<&Usage>, most: MicroUsd) -> (MicroUsd, bool) {
+        let Some(usage) = usage else {
+            return (most, true);
+        };
+        let cost = self.price.cost(usage);
+        if cost > most {
+            tracing::warn!(provider = self.id(), model = self.model, ?usage, %cost, %most, "a model provider counts more than can have been used: booked at the most");
+            return (most, true);
+        }
+        (cost, false)
+    }
+
     /// One attempt; none when the provider is left alone.
     #[allow(clippy::type_complexity)] // an answer, nobody asked, a fault, or the end of the call
     async fn once<Q: Question>(
@@ -199,14 +225,10 @@ impl Asked<'_> {
         question: &Q,
     ) -> Result<Result<Option<(Q::Answer, Usage)>, Fault>, LlmError> {
         let class = question.class();
-        let pass = match self.seat.pass(class, self.insists) {
-            Ok(pass) => pass,
-            Err((why, wait)) => {
-                self.pass_over(why);
-                self.round.wait(wait);
-                return Ok(Ok(None));
-            }
-        };
+        // Nobody waits for who would not be asked; and who waited is looked at again.
+        if let Err(left_alone) = self.pass(class) {
+            return Ok(Ok(self.leave(left_alone)));
+        }
         let _permit = match &self.seat.gate {
             None => None,
             Some(gate) => match gate.enter(self.caller.plugin, LONGEST_QUEUE).await {
@@ -217,6 +239,10 @@ impl Asked<'_> {
                     return Ok(Ok(None));
                 }
             },
+        };
+        let pass = match self.pass(class) {
+            Ok(pass) => pass,
+            Err(left_alone) => return Ok(Ok(self.leave(left_alone))),
         };
         let hidden = self.redactor.and_then(|redactor| question.hide(redactor));
         let most = question.worst(hidden.as_ref(), &self.price);
@@ -273,9 +299,9 @@ impl Asked<'_> {
                 let usage = Q::usage(&answer)
                     .filter(|usage| usage.input_tokens > 0 || usage.output_tokens > 0);
                 // Who does not say what was used is paid as if all had been.
-                let cost = usage.map_or(most, |usage| self.price.cost(&usage));
+                let (cost, uncertain) = self.billed(usage.as_ref(), most);
                 let answered = Attempt::answered(self.id(), self.model);
-                running.end(answered, cost, usage.is_none());
+                running.end(answered, cost, uncertain);
                 let usage = usage.unwrap_or_default();
                 span.record("gen_ai.usage.input_tokens", usage.input_tokens);
                 span.record("gen_ai.usage.output_tokens", usage.output_tokens);
@@ -291,7 +317,7 @@ impl Asked<'_> {
         tracing::warn!(provider = self.id(), model = self.model, kind = kind.as_str(), reason = %fault, "a model provider does not answer");
         let (cost, uncertain) = match &fault.billed {
             Billed::Nothing => (MicroUsd::ZERO, false),
-            Billed::Used(usage) => (self.price.cost(usage), false),
+            Billed::Used(usage) => self.billed(Some(usage), most),
             Billed::Unknown => (most, true),
         };
         let failed = Attempt::failed(self.id(), self.model, kind, fault.reason.clone());

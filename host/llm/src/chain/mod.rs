@@ -348,9 +348,10 @@ async fn together<Q: Question>(
         return Ok((None, answered?));
     }
     let company = pin!(second.ask(question));
+    // A mistake that one finds is no reason to lose the other's answer.
     match select(asked, company).await {
-        Either::Left((Ok(None), company)) => Ok((Some(true), company.await?)),
-        Either::Right((Ok(None), asked)) => Ok((Some(false), asked.await?)),
+        Either::Left((Ok(None) | Err(_), company)) => Ok((Some(true), company.await?)),
+        Either::Right((Ok(None) | Err(_), asked)) => Ok((Some(false), asked.await?)),
         Either::Left((answered, _)) => Ok((Some(false), answered?)),
         Either::Right((answered, _)) => Ok((Some(true), answered?)),
     }

@@ -100,6 +100,9 @@ fn request() -> Request {
 /// What was opened, and what it was closed with.
 type Entry = (Planned, Option<(MicroUsd, bool)>);
 
+/// What that costs at most: five bytes and what is around them, ten tokens of output.
+const WORST: i64 = 5 + 2 * 16 + 2 * 10;
+
 /// Keeps a book of what was opened and closed, and pays no more than it has.
 pub(crate) struct Purse {
     holds: MicroUsd,
@@ -229,12 +232,15 @@ async fn each_attempt_is_reserved_and_settled_by_itself() {
     let c = Scripted::new("c", vec![]);
     let chain = chain(&[&a, &b, &c]);
     let answer = chain.complete(&request()).await.unwrap();
-    assert_eq!(answer.cost, MicroUsd((5 + 20) + 2 + (5 + 6)));
-    let book = [("a", 25, true), ("b", 2, false), ("c", 11, false)];
+    assert_eq!(answer.cost, MicroUsd(WORST + 2 + (5 + 6)));
+    let book = [("a", WORST, true), ("b", 2, false), ("c", 11, false)];
     let book = book.map(|(who, cost, uncertain)| (who.to_owned(), cost, uncertain));
     assert_eq!(chain.1.closed(), book);
     let first = chain.0.first_cost(&request(), &another(&chain.1));
-    assert_eq!((first.provider.as_str(), first.most), ("a", MicroUsd(25)));
+    assert_eq!(
+        (first.provider.as_str(), first.most),
+        ("a", MicroUsd(WORST))
+    );
 }
 
 #[tokio::test]
@@ -245,7 +251,7 @@ async fn the_callers_mistake_ends_the_call_also_after_what_was_billed() {
     let c = Scripted::new("c", vec![]);
     let error = chain(&[&a, &b, &c]).complete(&request()).await.unwrap_err();
     let reason = "b: no".to_owned();
-    let cost = MicroUsd(25);
+    let cost = MicroUsd(WORST);
     assert_eq!(error, LlmError::Invalid { reason, cost });
     assert_eq!(c.asked(), 0);
 }
@@ -256,12 +262,12 @@ async fn nobody_is_asked_whom_the_money_would_not_pay() {
     let a = Scripted::new("a", vec![cut()]);
     let b = Scripted::new("b", vec![cut()]);
     let c = Scripted::new("c", vec![]);
-    let chain = Paid(chain(&[&a, &b, &c]).0, Purse::with(50));
+    let chain = Paid(chain(&[&a, &b, &c]).0, Purse::with(2 * WORST));
     let LlmError::Unavailable { cost, reason, .. } = chain.complete(&request()).await.unwrap_err()
     else {
         panic!("it was answered");
     };
-    assert_eq!((cost, c.asked()), (MicroUsd(50), 0));
+    assert_eq!((cost, c.asked()), (MicroUsd(2 * WORST), 0));
     assert!(reason.contains("c: the purse is empty"), "{reason}");
 }
 
@@ -368,6 +374,42 @@ async fn the_simulated_model_is_free_and_says_what_it_is() {
     let vectors = chain.0.embed(&["a".into()], &caller).await.unwrap();
     assert_eq!(vectors.vectors.len(), 1);
     assert!(chain.0.embed(&[], &caller).await.is_err());
+}
+
+#[tokio::test]
+async fn who_counts_more_than_can_have_been_used_is_not_believed() {
+    struct Liar;
+    #[async_trait::async_trait]
+    impl Provider for Liar {
+        fn id(&self) -> &str {
+            "liar"
+        }
+        fn model(&self, _: ModelClass) -> Option<&str> {
+            Some("m")
+        }
+        fn price(&self, _: ModelClass) -> Option<Price> {
+            Some(price())
+        }
+        async fn complete(&self, _: &Request) -> Result<Answer, Fault> {
+            Ok(Answer {
+                message: Message::text(Role::Assistant, "yes"),
+                finish: Finish::Stop,
+                usage: Some(Usage {
+                    input_tokens: u64::MAX,
+                    output_tokens: u64::MAX,
+                    ..Usage::default()
+                }),
+                extra: Map::new(),
+            })
+        }
+        async fn embed(&self, _: &[String]) -> Result<Vectors, Fault> {
+            Err(Fault::new(Kind::Model, "none"))
+        }
+    }
+    let chain = paid(Chain::new(vec![Arc::new(Liar)], Settings::default()));
+    let answer = chain.complete(&request()).await.unwrap();
+    assert_eq!(answer.cost, MicroUsd(WORST));
+    assert_eq!(chain.1.closed(), [("liar".to_owned(), WORST, true)]);
 }
 
 mod choice;

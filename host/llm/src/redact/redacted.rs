@@ -54,15 +54,22 @@ impl Redacted {
         Restorer {
             originals: Arc::clone(&self.originals),
             held: String::new(),
+            left: MOST_RESTORED,
         }
     }
 }
+
+/// Bytes of originals that are put back in one text: a model that repeats the placeholder of a
+/// long one would fill the memory. Beyond that placeholders stay.
+const MOST_RESTORED: usize = 16 << 20;
 
 /// Puts originals back in a text that comes in pieces, cut anywhere.
 pub struct Restorer {
     originals: Arc<Originals>,
     /// What may be the beginning of a placeholder.
     held: String,
+    /// Bytes of originals that may still be put back.
+    left: usize,
 }
 
 impl Restorer {
@@ -76,7 +83,13 @@ impl Restorer {
             let from = rest.get(before.len()..).unwrap_or_default();
             let original = bracketed(from).and_then(|name| Some((name, self.originals.get(name)?)));
             if let Some((name, original)) = original {
-                out.push_str(original);
+                match self.left.checked_sub(original.len()) {
+                    Some(left) => {
+                        self.left = left;
+                        out.push_str(original);
+                    }
+                    None => out.push_str(name),
+                }
                 rest = from.get(name.len()..).unwrap_or_default();
             } else if self.may_become(from) {
                 let held = from.to_owned();

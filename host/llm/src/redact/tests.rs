@@ -135,6 +135,18 @@ fn a_stream_holds_back_only_what_may_become_a_placeholder() {
 }
 
 #[test]
+fn a_long_original_that_is_repeated_does_not_fill_the_memory() {
+    let long = format!("{}{}", ["gh", "p_"].concat(), "a1B2".repeat(1 << 18));
+    let (texts, redacted) = redacted(&[&long]).unwrap();
+    let answer = texts[0].repeat(1_000);
+    let length = restored(&redacted, &answer).len();
+    assert!(
+        length > long.len() && length < (16 << 20) + answer.len(),
+        "{length}"
+    );
+}
+
+#[test]
 fn what_is_shown_of_it_are_counts() {
     let (_, redacted) = redacted(&["a@example.com"]).unwrap();
     assert_eq!(

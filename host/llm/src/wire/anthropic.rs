@@ -186,7 +186,7 @@ fn usage(body: &Value) -> Option<Usage> {
         input_tokens: count("input_tokens")? + cached + written,
         cached_tokens: cached,
         cache_write_tokens: written,
-        output_tokens: count("output_tokens").unwrap_or(0),
+        output_tokens: count("output_tokens")?,
         reasoning_tokens: 0,
     })
 }

@@ -161,7 +161,8 @@ fn message(message: &Message, names: &Names) -> Value {
 /// # Errors
 /// [`Wrong`]: it is none that can be used; with the usage, if it says one.
 pub fn answer(mut body: Value, names: &Names) -> Result<Answer, Wrong> {
-    let used = usage(&body);
+    // Half a count is none.
+    let used = usage(&body).filter(|_| counts(&body, "/completion_tokens").is_some());
     let wrong = |what: &str| Wrong::new(what, used);
     let choice = body.pointer_mut("/choices/0").map(Value::take);
     let mut choice = choice.ok_or_else(|| wrong("the answer has no choices"))?;
@@ -245,16 +246,17 @@ fn tool_call(call: &mut Value, place: usize, names: &Names) -> Result<ToolCall, 
     })
 }
 
+/// A count of what was used, if it is said.
+fn counts(body: &Value, place: &str) -> Option<u64> {
+    // The second is Groq's, and NVIDIA's when it streams.
+    let mut places = ["/usage", "/x_groq/usage"].iter();
+    let said = places.find_map(|place| body.pointer(place).filter(|usage| usage.is_object()))?;
+    said.pointer(place).and_then(Value::as_u64)
+}
+
 /// Tokens, as far as they are said; none if they are not.
 pub fn usage(body: &Value) -> Option<Usage> {
-    let said = [
-        "/usage",
-        // Groq, and NVIDIA when it streams.
-        "/x_groq/usage",
-    ]
-    .iter()
-    .find_map(|place| body.pointer(place).filter(|usage| usage.is_object()))?;
-    let count = |place: &str| said.pointer(place).and_then(Value::as_u64);
+    let count = |place: &str| counts(body, place);
     let input = count("/prompt_tokens")?;
     let cached = count("/prompt_tokens_details/cached_tokens")
         .or_else(|| count("/prompt_cache_hit_tokens"))
@@ -307,9 +309,12 @@ pub fn embeddings(body: &Value, texts: usize) -> Result<Vectors, Wrong> {
         let numbers = numbers.ok_or_else(|| wrong("an entry of the answer has no vector"))?;
         let vector: Option<Vec<f32>> = numbers
             .iter()
-            .map(|number| number.as_f64().map(|number| number as f32))
+            .map(|number| {
+                let number = number.as_f64()? as f32;
+                number.is_finite().then_some(number)
+            })
             .collect();
-        *slot = Some(vector.ok_or_else(|| wrong("a vector is not made of numbers"))?);
+        *slot = Some(vector.ok_or_else(|| wrong("a vector is not made of finite numbers"))?);
     }
     let vectors: Option<Vec<Vec<f32>>> = vectors.into_iter().collect();
     let vectors = vectors.ok_or_else(|| wrong("the answer has fewer vectors than texts"))?;

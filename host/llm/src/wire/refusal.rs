@@ -35,6 +35,11 @@ const SPENT_WORDS: [&str; 8] = [
     "api usage limits",
     "current quota",
 ];
+/// How such refusals begin that come as a mistake of the caller: Anthropic's.
+const SPENT_SENTENCES: [&str; 2] = [
+    "your credit balance is too low",
+    "you have reached your specified",
+];
 /// What says that the request was too long for the model.
 const TOO_LONG: [&str; 5] = [
     "context_length_exceeded",
@@ -53,11 +58,18 @@ pub fn refusal(status: u16, body: &[u8], retry_after: Option<Duration>) -> Fault
     }
     let (said, codes) = (message.to_lowercase(), codes.to_lowercase());
     let has = |words: &[&str], text: &str| words.iter().any(|word| text.contains(word));
-    let spent = has(&SPENT, &codes) || has(&SPENT_WORDS, &said);
+    // A 400 may quote what the request said: there only its own sentences count.
+    let in_words = match status {
+        400 => SPENT_SENTENCES.iter().any(|begin| said.starts_with(begin)),
+        _ => has(&SPENT_WORDS, &said),
+    };
+    let spent = has(&SPENT, &codes) || in_words;
     let too_long = has(&TOO_LONG, &codes) || has(&TOO_LONG, &said);
     let kind = match status {
         402 => Kind::Spent,
         429 | 400 | 403 if spent => Kind::Spent,
+        // A page, and no answer of the provider's own: whatever stands in front of it.
+        403 if parsed.is_null() => Kind::Busy,
         401 | 403 => Kind::Key,
         404 => Kind::Model,
         400 | 422 if codes.contains("model_not_found") => Kind::Model,
@@ -87,13 +99,16 @@ mod tests {
         let quota = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#;
         let credit = r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the API"}}"#;
         let long = r#"{"error":{"message":"This model's maximum context length is 8192 tokens","code":"context_length_exceeded"}}"#;
+        let quoted = r#"{"error":{"message":"Invalid schema: 'spending limit' is no type"}}"#;
         for (status, body, expected) in [
+            (400, quoted, Kind::Request),
+            (403, "<html>blocked</html>", Kind::Busy),
+            (403, "{}", Kind::Key),
             (400, r#"{"error":{"message":"bad"}}"#, Kind::Request),
             (400, long, Kind::TooLong),
             (400, credit, Kind::Spent),
             (401, "{}", Kind::Key),
             (402, "{}", Kind::Spent),
-            (403, "<html>", Kind::Key),
             (404, r#"{"error":"model not found"}"#, Kind::Model),
             (408, "", Kind::Busy),
             (413, "", Kind::TooLong),

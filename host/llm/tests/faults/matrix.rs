@@ -70,6 +70,7 @@ fn cases() -> Vec<Case> {
     let call = r#"{"choices":[{"message":{"tool_calls":[{"id":"1","function":{"name":"a","arguments":"{\"x\":"}}]}}],"usage":{"prompt_tokens":5,"completion_tokens":9}}"#;
     let unused = r#"{"choices":[{"message":{"content":"yes"},"finish_reason":"stop"}]}"#;
     let nothing = r#"{"choices":[{"message":{"content":"yes"},"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#;
+    let too_much = r#"{"choices":[{"message":{"content":"yes"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":900000}}"#;
     let empty = r#"{"choices":[{"message":{"content":""},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":0}}"#;
     let mut half = response(200, "", YES);
     half.truncate(half.len() - 30);
@@ -158,6 +159,7 @@ fn cases() -> Vec<Case> {
         whole("a tool call with broken JSON", json(200, call)),
         whole("usage missing", json(200, unused)),
         whole("usage of nothing", json(200, nothing)),
+        whole("usage of more than there can be", json(200, too_much)),
         stream("429 without a word of when", json(429, "{}")),
         stream("a stall before the first token", Does::Stalls(HEAD.into())),
         stream(

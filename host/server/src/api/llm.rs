@@ -40,7 +40,7 @@ pub struct ProviderView {
     pub error_rate: f64,
     /// What its attempts cost since the host started.
     pub cost_micro_usd: i64,
-    /// What it said when it last failed.
+    /// What it said when it last failed; only for operators of all tenants.
     pub last_error: Option<String>,
 }
 
@@ -58,16 +58,19 @@ pub struct ModelView {
     pub state: &'static str,
     /// For how long it is left alone yet, in milliseconds.
     pub open_ms: Option<u64>,
-    /// Why it is out.
+    /// Why it is out; only for operators of all tenants.
     pub why: Option<String>,
 }
 
 impl ProviderView {
-    fn new(provider: &dyn Provider, standing: Standing) -> Self {
+    /// What providers said may quote what others asked: it is for those who see all.
+    fn new(provider: &dyn Provider, standing: Standing, sees_all: bool) -> Self {
         let models = [ModelClass::Fast, ModelClass::Smart, ModelClass::Embed];
         let models = models.into_iter().filter_map(|class| {
             let model = provider.model(class)?.to_owned();
-            let why = standing.out.get(&class).cloned();
+            let out = standing.out.get(&class).cloned();
+            let is_out = out.is_some();
+            let why = out.filter(|_| sees_all);
             let breaker = standing.breakers.get(&class);
             let (state, open) = breaker.copied().unwrap_or((BreakerState::Closed, None));
             Some(ModelView {
@@ -75,7 +78,7 @@ impl ProviderView {
                 model,
                 priced: provider.price(class).is_some(),
                 state: match state {
-                    _ if why.is_some() => "out",
+                    _ if is_out => "out",
                     BreakerState::Closed => "closed",
                     BreakerState::Open => "open",
                     BreakerState::HalfOpen => "half_open",
@@ -96,7 +99,7 @@ impl ProviderView {
             error_rate: standing.failed as f64
                 / (standing.answered + standing.failed).max(1) as f64,
             cost_micro_usd: standing.cost.0,
-            last_error: standing.last_error,
+            last_error: standing.last_error.filter(|_| sees_all),
         }
     }
 }
@@ -189,27 +192,35 @@ pub async fn ask(
 /// Asks one provider for a word, as a test of its key, its model and its price.
 #[utoipa::path(
     post, path = "/api/v1/llm/providers/{id}/test", tag = "models",
-    params(("id" = String, Path, description = "Its name")),
+    params(
+        ("id" = String, Path, description = "Its name"),
+        ("class" = Option<String>, Query, description = "`fast` or `smart`; the first that it has when absent"),
+    ),
     responses((status = 200, description = "It answers", body = AnswerView), Changes),
 )]
 pub async fn test(
     operator: Operator,
     State(api): State<Api>,
     PathOf(id): PathOf<String>,
+    mut params: Params,
 ) -> ApiResult<Json<AnswerView>> {
+    let wanted = params.text("class")?;
+    params.finish()?;
     let tenant = operator.tenant(None)?;
     let kernel = api.tasks.kernel();
     let provider = kernel.models().standings().map(|(provider, _)| provider);
     let provider = provider.into_iter().find(|provider| provider.id() == id);
     let provider = provider.ok_or_else(|| Problem::not_found(format!("provider `{id}`")))?;
-    let answers = |class: &ModelClass| provider.model(*class).is_some();
+    let answers = |class: &ModelClass| {
+        let is_wanted = wanted.as_deref().is_none_or(|it| it == class.as_str());
+        is_wanted && provider.model(*class).is_some()
+    };
     let class = [ModelClass::Fast, ModelClass::Smart]
         .into_iter()
         .find(answers);
     let class = class.ok_or_else(|| {
-        Problem::conflict(format!(
-            "`{id}` has neither a fast nor a smart model: it gives vectors only"
-        ))
+        let wanted = wanted.as_deref().unwrap_or("fast or smart");
+        Problem::conflict(format!("`{id}` has no {wanted} model to ask for a word"))
     })?;
     let messages = vec![Message::text(Role::User, "Answer with the word: yes")];
     let request = Request::new(class, messages, 64);
@@ -268,15 +279,16 @@ pub async fn ai_providers(
     responses((status = 200, body = Listing<ProviderView>), Reads),
 )]
 pub async fn providers(
-    _viewer: Viewer,
+    viewer: Viewer,
     State(api): State<Api>,
     params: Params,
 ) -> ApiResult<Json<Listing<ProviderView>>> {
     params.finish()?;
+    let sees_all = viewer.sees_all();
     let models = api.tasks.kernel().models();
     let all: Vec<ProviderView> = models
         .standings()
-        .map(|(provider, standing)| ProviderView::new(provider.as_ref(), standing))
+        .map(|(provider, standing)| ProviderView::new(provider.as_ref(), standing, sees_all))
         .collect();
     Ok(Json(all.into()))
 }

@@ -22,6 +22,9 @@ pub enum Command {
     Test {
         /// Its name
         id: String,
+        /// fast or smart; the first that it has when absent
+        #[arg(long)]
+        class: Option<String>,
         #[command(flatten)]
         host: Connection,
         /// Print JSON
@@ -44,9 +47,16 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             let none = "no provider is configured: nobody answers model calls";
             listing::print(&host, "/llm/providers", json, none, line).await
         }
-        Command::Test { id, host, json } => {
+        Command::Test {
+            id,
+            class,
+            host,
+            json,
+        } => {
             let path = format!("/llm/providers/{id}/test");
-            let answer = host.send(host.request(Method::POST, &path)?).await?;
+            let class = class.map(|class| ("class", class));
+            let request = host.request(Method::POST, &path)?.query(&class.as_slice());
+            let answer = host.send(request).await?;
             told(&answer, json)
         }
         Command::Ask(ask) => ask.run().await,

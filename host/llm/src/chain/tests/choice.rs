@@ -190,13 +190,13 @@ async fn who_is_late_gets_company_and_both_are_paid() {
     assert_eq!(told, [("quick", "answered"), ("slow", "cancelled")]);
     assert_eq!(
         answer.cost,
-        MicroUsd(25 + 11),
+        MicroUsd(WORST + 11),
         "who is cancelled may have been paid"
     );
     let closed = chain.1.closed();
     assert_eq!(
         closed[3..],
-        [("slow".into(), 25, true), ("quick".into(), 11, false)]
+        [("slow".into(), WORST, true), ("quick".into(), 11, false)]
     );
 }
 
@@ -294,4 +294,20 @@ async fn secrets_leave_only_for_who_is_at_home_and_come_back_in_answers() {
     let sent = a.asked.lock().unwrap()[0].messages[0].text.clone();
     assert!(!sent.contains("ann@") && !sent.contains(&key), "{sent}");
     assert!(sent.contains("[EMAIL_1]"), "{sent}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_that_company_finds_does_not_lose_the_first_answer() {
+    let slow = Slow::new("slow", Duration::from_secs(60));
+    let wrong = || Err(Fault::new(Kind::Request, "no"));
+    let strict = Scripted::new("strict", vec![wrong(), wrong()]);
+    let hedged = route(Route {
+        hedge: true,
+        ..Route::default()
+    });
+    let providers: Vec<Arc<dyn Provider>> = vec![slow, strict];
+    let chain = paid(Chain::new(providers, hedged));
+    for _ in 0..4 {
+        assert_eq!(answers(&chain).await, "slow");
+    }
 }

@@ -90,7 +90,7 @@ fn an_answer_is_read_and_its_cache_is_part_of_the_input() {
 #[test]
 fn what_is_no_answer_is_told() {
     let names = Names::default();
-    let empty = json!({"content": [], "usage": {"input_tokens": 3}});
+    let empty = json!({"content": [], "usage": {"input_tokens": 3, "output_tokens": 0}});
     let wrong = answer(empty, &names).unwrap_err();
     assert!(wrong.what.contains("empty") && wrong.usage.is_some());
     assert!(answer(json!({"content": "x"}), &names).is_err());
