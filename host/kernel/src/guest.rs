@@ -3,6 +3,7 @@
 use crate::capability::Scope;
 use crate::journal::Journal;
 use crate::streams::Streams;
+use crate::thoughts::Beside;
 use crate::tree::{Halted, Replaying};
 use mandate_runtime::{Ambient, End, HostError, Stopwatch, Stream};
 use mandate_store::{LogLevel, LogLine, Write};
@@ -29,6 +30,8 @@ pub struct Guest {
     pub continuation: Option<Value>,
     /// The models' answers that it hears piece by piece.
     pub streams: Streams,
+    /// What they said beside their answers.
+    pub beside: Beside,
     /// Lines that came where nothing could be awaited.
     lines: Vec<Write>,
     random: ChaCha20Rng,
@@ -49,6 +52,7 @@ impl Guest {
             halted: None,
             continuation: None,
             streams: Streams::default(),
+            beside: Beside::default(),
             lines: Vec::new(),
             random: ChaCha20Rng::from_seed(seed),
         }

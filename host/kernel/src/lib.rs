@@ -33,6 +33,7 @@ pub mod replay;
 mod seam;
 mod streams;
 mod terms;
+mod thoughts;
 mod tree;
 
 pub use ask::AskError;

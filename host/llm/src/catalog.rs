@@ -54,6 +54,13 @@ pub enum Quirk {
     SchemaNotWithTools,
     /// Embeddings say `input_type`.
     EmbedInputType,
+    /// Its messages carry what its model thought, and others' a blank in its place.
+    ThoughtsBack,
+    /// As [`Self::ThoughtsBack`], where there are tools; if they are not all its own, it is told
+    /// not to think.
+    ThoughtsBackOrNone,
+    /// Its calls carry their signatures, and others' the word that says that there is none.
+    SignaturesBack,
 }
 
 /// The quirks of one model.

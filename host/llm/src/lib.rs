@@ -38,6 +38,6 @@ pub use meter::{Caller, Meter, Planned, Unpaid};
 pub use price::Price;
 pub use provider::{Heard, Provider};
 pub use types::{
-    Embeddings, Finish, Message, ModelClass, Request, Response, Role, ToolCall, ToolChoice,
-    ToolSpec, Usage,
+    Embeddings, Finish, Message, ModelClass, Request, Response, Role, Thoughts, ToolCall,
+    ToolChoice, ToolSpec, Usage,
 };

@@ -6,6 +6,7 @@ use mandate_types::MicroUsd;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What plugins ask for instead of a vendor's model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,6 +69,45 @@ pub struct Message {
     /// In messages of role `tool`: the id of the call that this answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
+    /// What the provider said beside it. No part of the conversation: not in journals, not in what
+    /// is compared, and sent to nobody else.
+    #[serde(skip)]
+    pub thoughts: Option<Arc<Thoughts>>,
+}
+
+/// What a provider said beside a message of the assistant, and may want to hear again: what its
+/// model thought, and signatures of that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Thoughts {
+    /// Who said it.
+    pub provider: String,
+    /// With which model.
+    pub model: String,
+    /// As [`Response::extra`] has it.
+    pub said: Map<String, Value>,
+}
+
+impl Thoughts {
+    /// Where [`Response::extra`] has what belongs to the message itself, by wire.
+    const PLACES: [&str; 2] = ["message", "content"];
+
+    /// Those of an answer, if it has any.
+    pub fn of(answer: &Response) -> Option<Self> {
+        let said: Map<String, Value> = Self::PLACES
+            .iter()
+            .filter_map(|place| Some(((*place).to_owned(), answer.extra.get(*place)?.clone())))
+            .collect();
+        (!said.is_empty()).then(|| Self {
+            provider: answer.provider.clone(),
+            model: answer.model.clone(),
+            said,
+        })
+    }
+
+    /// The bytes that a provider would read.
+    pub fn bytes(&self) -> usize {
+        self.said.values().map(json_len).sum()
+    }
 }
 
 impl Message {
@@ -78,7 +118,14 @@ impl Message {
             text: text.into(),
             tool_calls: Vec::new(),
             tool_call_id: None,
+            thoughts: None,
         }
+    }
+
+    /// What `model` of `provider` said beside it; what another said is not for it.
+    pub fn thoughts_of(&self, provider: &str, model: &str) -> Option<&Map<String, Value>> {
+        let thoughts = self.thoughts.as_deref()?;
+        (thoughts.provider == provider && thoughts.model == model).then_some(&thoughts.said)
     }
 
     /// The answer to the call `id`.
@@ -161,6 +208,16 @@ impl Request {
             temperature: None,
             stop: Vec::new(),
         }
+    }
+
+    /// The same without what providers said beside its messages.
+    #[must_use]
+    pub fn without_thoughts(&self) -> Self {
+        let mut bare = self.clone();
+        for message in &mut bare.messages {
+            message.thoughts = None;
+        }
+        bare
     }
 
     /// Whether every provider could make sense of this; asked once, before any provider is.
@@ -265,7 +322,9 @@ impl Request {
                 .tool_calls
                 .iter()
                 .map(|c| c.id.len() + c.name.len() + json_len(&c.arguments));
-            m.text.len() + m.tool_call_id.as_ref().map_or(0, String::len) + calls.sum::<usize>()
+            let thoughts = m.thoughts.as_ref().map_or(0, |thoughts| thoughts.bytes());
+            let id = m.tool_call_id.as_ref().map_or(0, String::len);
+            m.text.len() + id + calls.sum::<usize>() + thoughts
         });
         let tools = self
             .tools

@@ -3,7 +3,7 @@
 use crate::catalog::{Quirk, Quirks, Row, Wire};
 use crate::fault::{Billed, Fault, Kind};
 use crate::wire::stream::{AnthropicPieces, Broken, OpenAiPieces, Pieces};
-use crate::wire::{self, Answer, Names, Vectors, Wrong};
+use crate::wire::{self, Answer, Names, Vectors, Whom, Wrong};
 use crate::{Heard, ModelClass, Price, Provider, Request, pause};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -234,14 +234,15 @@ impl Provider for Upstream {
         let model = self.serving(request.class)?;
         let names = Names::of(request);
         let quirks = self.row.quirks(model);
+        let whom = Whom::of(&self.row, model, &names, &quirks);
         match self.row.wire {
             Wire::OpenAi => {
-                let body = wire::openai::request(request, model, &names, &quirks);
+                let body = wire::openai::request(request, whom);
                 let answer = self.post("/chat/completions", &body).await?;
                 wire::openai::answer(answer, &names)
             }
             Wire::Anthropic => {
-                let body = wire::anthropic::request(request, model, &names, &quirks);
+                let body = wire::anthropic::request(request, whom);
                 let answer = self.post("/messages", &body).await?;
                 wire::anthropic::answer(answer, &names)
             }
@@ -261,16 +262,17 @@ impl Provider for Upstream {
             heard(&answer.message.text);
             return Ok(answer);
         }
+        let whom = Whom::of(&self.row, model, &names, &quirks);
         let asked = match self.row.wire {
             Wire::OpenAi => {
-                let mut body = wire::openai::request(request, model, &names, &quirks);
+                let mut body = wire::openai::request(request, whom);
                 wire::openai::in_pieces(&mut body, &quirks);
                 let pieces = Box::<OpenAiPieces>::default();
                 self.in_time(self.pieces("/chat/completions", &body, pieces, heard))
                     .await?
             }
             Wire::Anthropic => {
-                let mut body = wire::anthropic::request(request, model, &names, &quirks);
+                let mut body = wire::anthropic::request(request, whom);
                 if let Some(body) = body.as_object_mut() {
                     body.insert("stream".to_owned(), Value::Bool(true));
                 }

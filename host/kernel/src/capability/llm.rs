@@ -4,6 +4,7 @@ use super::{At, Capability, Fail, Intent, JsonText, Performed, Scope};
 use crate::decision::Lifted;
 use crate::guest::{Guest, Told};
 use crate::money::{CallMeter, Spending, who};
+use crate::thoughts::Beside;
 use mandate_llm as llm;
 use mandate_plugin::compile_schema;
 use mandate_policy::{ModelClass, Refusal};
@@ -89,14 +90,17 @@ pub struct Complete {
 }
 
 impl Complete {
-    pub(super) fn new(asked: wit::Request) -> Result<Self, serde_json::Error> {
+    pub(super) fn new(asked: wit::Request, beside: &Beside) -> Result<Self, serde_json::Error> {
         let class = match asked.class {
             wit::ModelClass::Fast => ModelClass::Fast,
             wit::ModelClass::Smart => ModelClass::Smart,
             wit::ModelClass::Embed => ModelClass::Embed,
         };
         let unread = asked.clone();
-        let read = request(asked);
+        let mut read = request(asked);
+        if let Ok(request) = &mut read {
+            beside.put_back(&mut request.messages);
+        }
         let journalled = match &read {
             Ok(request) => serde_json::to_value(request)?,
             Err(_) => serde_json::to_value(unread)?,
@@ -272,6 +276,7 @@ fn message(message: wit::Message) -> Result<llm::Message, Error> {
         text: message.text,
         tool_calls,
         tool_call_id: message.tool_call_id,
+        thoughts: None,
     })
 }
 
@@ -317,8 +322,11 @@ pub(super) fn answer(response: llm::Response) -> wit::Response {
 
 impl wit::Host for Guest {
     async fn complete(&mut self, request: wit::Request) -> Told<Result<wit::Response, Error>> {
-        let call = Complete::new(request).map_err(|error| self.broken(&error))?;
-        Ok(self.step(call).await?.map(answer))
+        let call = Complete::new(request, &self.beside).map_err(|error| self.broken(&error))?;
+        Ok(self.step(call).await?.map(|response| {
+            self.beside.keep(&response);
+            answer(response)
+        }))
     }
 
     async fn embed(&mut self, texts: Vec<String>) -> Told<Result<wit::Embeddings, Error>> {

@@ -159,7 +159,7 @@ impl Guest {
 
 impl wit::Host for Guest {
     async fn open(&mut self, request: Request) -> Told<Result<u64, Error>> {
-        let asked = Complete::new(request).map_err(|error| self.broken(&error))?;
+        let asked = Complete::new(request, &self.beside).map_err(|error| self.broken(&error))?;
         // Counted like a step: it is kept until it is closed.
         let size = mandate_types::json::length(&asked.request);
         if let Err(hit) = self.journal.count_step(&self.scope.limits, size) {
@@ -184,6 +184,7 @@ impl wit::Host for Guest {
             }
             Ok(Piece::End(response)) => {
                 self.close_stream(answer).await;
+                self.beside.keep(&response);
                 Ok(Ok(wit::Piece::End(llm::answer(*response))))
             }
             Err(error) => {

@@ -1,6 +1,6 @@
 //! What a model of Bedrock said, as ours.
 
-use super::document;
+use super::{document, thought};
 use crate::fault::{Billed, Fault, Kind};
 use crate::wire::{self, Answer, Names};
 use crate::{Finish, Message, Role, ToolCall, Usage};
@@ -79,24 +79,18 @@ impl Said {
                     }
                 }
             }
-            ContentBlock::ReasoningContent(ReasoningContentBlock::ReasoningText(thought)) => {
-                self.think(&thought.text, thought.signature.as_deref());
+            ContentBlock::ReasoningContent(ReasoningContentBlock::ReasoningText(said)) => {
+                let said = thought::readable(&said.text, said.signature.as_deref());
+                self.others.push(said);
+            }
+            ContentBlock::ReasoningContent(ReasoningContentBlock::RedactedContent(said)) => {
+                self.others.push(thought::sealed(said.as_ref()));
             }
             other => {
                 let told = wire::limited(&format!("{other:?}"));
                 self.others.push(json!({"unread": told}));
             }
         }
-    }
-
-    /// Keeps what the model thought.
-    pub fn think(&mut self, text: &str, signature: Option<&str>) {
-        let mut thought = json!({"text": text});
-        if let (Some(thought), Some(signature)) = (thought.as_object_mut(), signature) {
-            thought.insert("signature".to_owned(), signature.into());
-        }
-        self.others
-            .push(json!({"reasoningContent": {"reasoningText": thought}}));
     }
 
     /// Keeps one more thing.

@@ -1,10 +1,10 @@
 //! A conversation as Converse takes it.
 
-use super::document;
-use crate::catalog::{Quirk, Quirks};
+use super::{document, thought};
+use crate::catalog::Quirk;
 use crate::fault::{Fault, Kind};
 use crate::structured;
-use crate::wire::Names;
+use crate::wire::{Names, Whom};
 use crate::{Message, Request, Role, ToolChoice};
 use aws_sdk_bedrockruntime::error::BuildError;
 use aws_sdk_bedrockruntime::types as sdk;
@@ -26,14 +26,12 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// What asks `request` of a model that has `quirks`.
+    /// What asks `request`.
     ///
     /// # Errors
     /// [`Kind::Request`] if the SDK cannot say it.
-    pub fn of(request: &Request, quirks: &Quirks) -> Result<Self, Fault> {
-        let has = |quirk: Quirk| quirks.contains(&quirk);
-        let names = Names::of(request);
-        let (tools, no_calls) = tools(request, &names, quirks).map_err(unsaid)?;
+    pub fn of(request: &Request, whom: Whom<'_>) -> Result<Self, Fault> {
+        let (tools, no_calls) = tools(request, whom).map_err(unsaid)?;
         let system = request.messages.iter();
         let mut system: Vec<String> = system
             .filter(|message| message.role == Role::System)
@@ -43,8 +41,11 @@ impl Asked {
         system.extend(no_calls.map(str::to_owned));
         system.retain(|text| !text.trim().is_empty());
         let system: Vec<_> = system.into_iter().map(SystemContentBlock::Text).collect();
-        let temperature = request.temperature.filter(|_| !has(Quirk::NoTemperature));
-        let stop = (!request.stop.is_empty() && !has(Quirk::NoStop)).then(|| request.stop.clone());
+        let temperature = request
+            .temperature
+            .filter(|_| !whom.has(Quirk::NoTemperature));
+        let stop =
+            (!request.stop.is_empty() && !whom.has(Quirk::NoStop)).then(|| request.stop.clone());
         let inference = sdk::InferenceConfiguration::builder()
             .max_tokens(i32::try_from(request.max_output_tokens).unwrap_or(i32::MAX))
             // It goes to 1 here.
@@ -52,7 +53,7 @@ impl Asked {
             .set_stop_sequences(stop)
             .build();
         Ok(Self {
-            messages: messages(request, &names).map_err(unsaid)?,
+            messages: messages(request, whom).map_err(unsaid)?,
             system: (!system.is_empty()).then_some(system),
             tools,
             inference,
@@ -70,7 +71,7 @@ fn unsaid(error: BuildError) -> Fault {
 /// The tools on offer, and what has to be said about them.
 type Offer = (Option<sdk::ToolConfiguration>, Option<&'static str>);
 
-fn tools(request: &Request, names: &Names, quirks: &Quirks) -> Result<Offer, BuildError> {
+fn tools(request: &Request, whom: Whom<'_>) -> Result<Offer, BuildError> {
     let calls = request.messages.iter().flat_map(|m| &m.tool_calls);
     let called: BTreeSet<&str> = calls.map(|call| call.name.as_str()).collect();
     let is_wanted = !request.tools.is_empty() && request.tool_choice != ToolChoice::None;
@@ -81,28 +82,28 @@ fn tools(request: &Request, names: &Names, quirks: &Quirks) -> Result<Offer, Bui
         // A conversation with calls in it is refused without tools.
         let anything = json!({"type": "object"});
         let tools = called.into_iter();
-        let tools = tools.map(|name| tool(names.there(name), "", &anything));
+        let tools = tools.map(|name| tool(whom.names.there(name), "", &anything));
         return Ok((offer(tools, None)?, Some(NO_CALLS)));
     }
     let any = || sdk::ToolChoice::Any(sdk::AnyToolChoice::builder().build());
-    let required = (!quirks.contains(&Quirk::NoRequiredToolChoice)).then(any);
+    let required = (!whom.has(Quirk::NoRequiredToolChoice)).then(any);
     let mut only = None;
     let choice = match &request.tool_choice {
         ToolChoice::Auto | ToolChoice::None => None,
         ToolChoice::Required => required,
-        ToolChoice::Tool(name) if quirks.contains(&Quirk::NoNamedToolChoice) => {
+        ToolChoice::Tool(name) if whom.has(Quirk::NoNamedToolChoice) => {
             only = Some(name);
             required
         }
         ToolChoice::Tool(name) => {
-            let named = sdk::SpecificToolChoice::builder().name(names.there(name));
+            let named = sdk::SpecificToolChoice::builder().name(whom.names.there(name));
             Some(sdk::ToolChoice::Tool(named.build()?))
         }
     };
     let offered = request.tools.iter();
     let tools = offered
         .filter(|tool| only.is_none_or(|only| *only == tool.name))
-        .map(|t| tool(names.there(&t.name), &t.description, &t.parameters));
+        .map(|t| tool(whom.names.there(&t.name), &t.description, &t.parameters));
     Ok((offer(tools, choice)?, (!is_wanted).then_some(NO_CALLS)))
 }
 
@@ -130,7 +131,7 @@ fn offer(
 }
 
 /// The conversation in turns: what one side says in a row is one message of several blocks.
-fn messages(request: &Request, names: &Names) -> Result<Vec<sdk::Message>, BuildError> {
+fn messages(request: &Request, whom: Whom<'_>) -> Result<Vec<sdk::Message>, BuildError> {
     // Ids of other providers' calls may have letters that are refused here.
     let ids = Names::of_calls(request);
     let mut turns: Vec<(ConversationRole, Vec<ContentBlock>)> = Vec::new();
@@ -140,7 +141,7 @@ fn messages(request: &Request, names: &Names) -> Result<Vec<sdk::Message>, Build
             Role::User | Role::Tool => ConversationRole::User,
             Role::Assistant => ConversationRole::Assistant,
         };
-        let blocks = blocks(message, names, &ids)?;
+        let blocks = blocks(message, whom, &ids)?;
         match turns.last_mut() {
             _ if blocks.is_empty() => {}
             Some((last, said)) if *last == role => said.extend(blocks),
@@ -154,7 +155,7 @@ fn messages(request: &Request, names: &Names) -> Result<Vec<sdk::Message>, Build
     turns.collect()
 }
 
-fn blocks(message: &Message, names: &Names, ids: &Names) -> Result<Vec<ContentBlock>, BuildError> {
+fn blocks(message: &Message, whom: Whom<'_>, ids: &Names) -> Result<Vec<ContentBlock>, BuildError> {
     // A blank text is refused.
     let is_blank = message.text.trim().is_empty();
     if message.role == Role::Tool {
@@ -165,14 +166,20 @@ fn blocks(message: &Message, names: &Names, ids: &Names) -> Result<Vec<ContentBl
             .content(sdk::ToolResultContentBlock::Text(text.to_owned()));
         return Ok(vec![ContentBlock::ToolResult(result.build()?)]);
     }
+    let own = message.thoughts_of(whom.provider, whom.model);
+    let own = own.and_then(|said| said.get("content")?.as_array());
+    // They come before all that follows from them.
     let mut blocks = Vec::new();
+    for said in own.into_iter().flatten() {
+        blocks.extend(thought::back(said)?);
+    }
     if !is_blank {
         blocks.push(ContentBlock::Text(message.text.clone()));
     }
     for call in &message.tool_calls {
         let call = sdk::ToolUseBlock::builder()
             .tool_use_id(ids.there(&call.id))
-            .name(names.there(&call.name))
+            .name(whom.names.there(&call.name))
             .input(document::there(&call.arguments));
         blocks.push(ContentBlock::ToolUse(call.build()?));
     }

@@ -8,12 +8,13 @@ mod document;
 mod embed;
 mod fault;
 mod stream;
+mod thought;
 
 use crate::catalog::{Quirk, Row};
 use crate::fault::{Fault, Kind};
 use crate::provider::{Heard, Provider};
 use crate::upstream::{Deadlines, HttpClient, cut, late};
-use crate::wire::{Answer, Names, Vectors};
+use crate::wire::{Answer, Names, Vectors, Whom};
 use crate::{ModelClass, Price, Request};
 use ask::Asked;
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -138,7 +139,8 @@ impl Provider for Bedrock {
         let model = self.serving(request.class)?;
         let quirks = self.row.quirks(model);
         let client = self.client().await?;
-        let asked = Asked::of(request, &quirks)?;
+        let names = Names::of(request);
+        let asked = Asked::of(request, Whom::of(&self.row, model, &names, &quirks))?;
         let send = client
             .converse()
             .model_id(model)
@@ -150,7 +152,7 @@ impl Provider for Bedrock {
         let said = self
             .timed(async { send.await.map_err(|error| fault::of(&error)) })
             .await?;
-        let answer = answer::answer(said, &Names::of(request))?;
+        let answer = answer::answer(said, &names)?;
         Ok(cut(answer, request, &quirks))
     }
 
@@ -164,7 +166,8 @@ impl Provider for Bedrock {
             return Ok(answer);
         }
         let client = self.client().await?;
-        let asked = Asked::of(request, &quirks)?;
+        let names = Names::of(request);
+        let asked = Asked::of(request, Whom::of(&self.row, model, &names, &quirks))?;
         let send = client
             .converse_stream()
             .model_id(model)
@@ -173,7 +176,6 @@ impl Provider for Bedrock {
             .set_tool_config(asked.tools)
             .inference_config(asked.inference)
             .send();
-        let names = Names::of(request);
         self.timed(async {
             let said = send.await.map_err(|error| fault::of(&error))?;
             stream::answer(said, &names, self.deadlines, heard).await

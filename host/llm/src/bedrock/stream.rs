@@ -1,7 +1,7 @@
 //! An answer of ConverseStream: its events, put together.
 
 use super::answer::{Said, usage};
-use super::fault;
+use super::{fault, thought};
 use crate::fault::{Billed, Fault, Kind};
 use crate::upstream::{Deadlines, late};
 use crate::wire::{Answer, Names};
@@ -26,6 +26,8 @@ struct Block {
     input: String,
     thought: String,
     signature: Option<String>,
+    /// Thoughts that only their model can read.
+    sealed: Vec<u8>,
 }
 
 /// What has come so far.
@@ -101,6 +103,9 @@ impl Coming {
                         ReasoningContentBlockDelta::Signature(signature) => {
                             block.signature = Some(signature);
                         }
+                        ReasoningContentBlockDelta::RedactedContent(sealed) => {
+                            block.sealed.extend_from_slice(sealed.as_ref());
+                        }
                         _ => {}
                     },
                     _ => {}
@@ -144,8 +149,11 @@ impl Coming {
     fn finish(mut self, names: &Names) -> Result<Answer, Fault> {
         for block in std::mem::take(&mut self.blocks).into_values() {
             if !block.thought.is_empty() || block.signature.is_some() {
-                let signature = block.signature.as_deref();
-                self.said.think(&block.thought, signature);
+                let said = thought::readable(&block.thought, block.signature.as_deref());
+                self.said.others.push(said);
+            }
+            if !block.sealed.is_empty() {
+                self.said.others.push(thought::sealed(&block.sealed));
             }
             let Some((id, name)) = block.call else {
                 continue;

@@ -2,7 +2,7 @@
 
 use super::question::Question;
 use crate::breaker::Pass;
-use crate::fault::{Billed, Fault};
+use crate::fault::{Billed, Fault, Kind};
 use crate::meter::{Caller, Planned, Unpaid};
 use crate::redact::Redactor;
 use crate::seat::Seat;
@@ -148,8 +148,9 @@ impl Asked<'_> {
         question: &Q,
     ) -> Result<Option<(Q::Answer, Usage)>, LlmError> {
         let mut better: Option<Q> = None;
+        let mut bare = false;
         for number in 1..=TRIES {
-            let asked = self.once(better.as_ref().unwrap_or(question)).await?;
+            let asked = self.once(better.as_ref().unwrap_or(question), bare).await?;
             let (mut answer, usage) = match asked {
                 Ok(Some(answered)) => answered,
                 Ok(None) => return Ok(None),
@@ -158,6 +159,15 @@ impl Asked<'_> {
                         reason: format!("{}: {}", self.id(), fault.reason),
                         cost: self.round.cost(),
                     });
+                }
+                // It may be because of what it said itself and was told again.
+                Err(fault)
+                    if fault.kind == Kind::Request
+                        && number < TRIES
+                        && question.has_thoughts_of(self.id(), self.model) =>
+                {
+                    bare = true;
+                    continue;
                 }
                 Err(fault) if !fault.kind.is_curable_elsewhere() => {
                     let reason = if self.seat.provider.is_simulated() {
@@ -223,6 +233,7 @@ impl Asked<'_> {
     async fn once<Q: Question>(
         &self,
         question: &Q,
+        bare: bool,
     ) -> Result<Result<Option<(Q::Answer, Usage)>, Fault>, LlmError> {
         let class = question.class();
         // Nobody waits for who would not be asked; and who waited is looked at again.
@@ -288,7 +299,7 @@ impl Asked<'_> {
             "error.type" = tracing::field::Empty,
         );
         let asked = question
-            .ask(hidden.as_ref(), self.seat.provider.as_ref())
+            .ask(hidden.as_ref(), self.seat.provider.as_ref(), bare)
             .instrument(span.clone())
             .await;
         let took = begun.elapsed();

@@ -8,6 +8,7 @@ use crate::structured;
 use crate::wire::{Answer, Vectors};
 use crate::{ModelClass, Price, Provider, Request, Usage};
 use mandate_types::MicroUsd;
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 /// A question to a provider.
@@ -26,11 +27,18 @@ pub trait Question: Sync {
     /// The most that one attempt can cost.
     fn worst(&self, hidden: Option<&Self::Hidden>, price: &Price) -> MicroUsd;
 
-    /// Makes one attempt.
+    /// Whether there is something in it that only `model` of `provider` hears, and that can be
+    /// left out.
+    fn has_thoughts_of(&self, _provider: &str, _model: &str) -> bool {
+        false
+    }
+
+    /// Makes one attempt; `bare` without what [`Question::has_thoughts_of`] tells.
     fn ask(
         &self,
         hidden: Option<&Self::Hidden>,
         provider: &dyn Provider,
+        bare: bool,
     ) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
 
     /// Tokens, if the provider says.
@@ -70,16 +78,22 @@ impl Question for Request {
         price.worst_case(hidden.map_or(self, |(request, _)| request))
     }
 
+    fn has_thoughts_of(&self, provider: &str, model: &str) -> bool {
+        let mut messages = self.messages.iter();
+        messages.any(|message| message.thoughts_of(provider, model).is_some())
+    }
+
     async fn ask(
         &self,
         hidden: Option<&Self::Hidden>,
         provider: &dyn Provider,
+        bare: bool,
     ) -> Result<Answer, Fault> {
-        let Some((request, redacted)) = hidden else {
-            return provider.complete(self).await;
-        };
-        let mut answer = provider.complete(request).await?;
-        redacted.restore(&mut answer.message);
+        let asked = asked(hidden.map_or(self, |(request, _)| request), bare);
+        let mut answer = provider.complete(&asked).await?;
+        if let Some((_, redacted)) = hidden {
+            redacted.restore(&mut answer.message);
+        }
         Ok(answer)
     }
 
@@ -90,6 +104,14 @@ impl Question for Request {
     fn conform(&self, answer: &mut Answer) -> Result<(), (Self, String)> {
         structured::conform(answer, self)
             .map_err(|wrong| (structured::again(self, answer, &wrong), wrong))
+    }
+}
+
+/// What is asked; `bare` without anybody's thoughts.
+fn asked(request: &Request, bare: bool) -> Cow<'_, Request> {
+    match bare {
+        true => Cow::Owned(request.without_thoughts()),
+        false => Cow::Borrowed(request),
     }
 }
 
@@ -118,6 +140,7 @@ impl Question for Texts<'_> {
         &self,
         hidden: Option<&Self::Hidden>,
         provider: &dyn Provider,
+        _bare: bool,
     ) -> Result<Vectors, Fault> {
         provider.embed(hidden.map_or(self.0, Vec::as_slice)).await
     }
@@ -174,19 +197,23 @@ impl Question for Streamed<'_> {
         self.request.worst(hidden, price)
     }
 
+    fn has_thoughts_of(&self, provider: &str, model: &str) -> bool {
+        self.request.has_thoughts_of(provider, model)
+    }
+
     async fn ask(
         &self,
         hidden: Option<&Self::Hidden>,
         provider: &dyn Provider,
+        bare: bool,
     ) -> Result<Answer, Fault> {
         let Some((request, redacted)) = hidden else {
             let mut hear = |piece: &str| self.hear(piece);
-            return provider.stream(self.request, &mut hear).await;
+            return provider.stream(&asked(self.request, bare), &mut hear).await;
         };
         let mut restorer = redacted.restorer();
         let mut hear = |piece: &str| self.hear(&restorer.push(piece));
-        let asked = provider.stream(request, &mut hear).await;
-        let mut answer = asked?;
+        let mut answer = provider.stream(&asked(request, bare), &mut hear).await?;
         self.hear(&restorer.finish());
         redacted.restore(&mut answer.message);
         Ok(answer)

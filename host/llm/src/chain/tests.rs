@@ -413,3 +413,4 @@ async fn who_counts_more_than_can_have_been_used_is_not_believed() {
 }
 
 mod choice;
+mod thoughts;

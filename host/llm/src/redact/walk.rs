@@ -58,6 +58,8 @@ pub(super) fn message(message: &Message, edit: &mut impl Edit) -> Option<Message
         text: text.unwrap_or_else(|| message.text.clone()),
         tool_calls: calls.unwrap_or_else(|| message.tool_calls.clone()),
         tool_call_id: message.tool_call_id.clone(),
+        // Only who said them hears them again.
+        thoughts: message.thoughts.clone(),
     })
 }
 

@@ -1,8 +1,8 @@
 //! Anthropic's own wire: `POST /messages`.
 
 use super::names::Names;
-use super::{Answer, Wrong, fields_but};
-use crate::catalog::{Quirk, Quirks};
+use super::{Answer, Whom, Wrong, fields_but};
+use crate::catalog::Quirk;
 use crate::structured;
 use crate::{Finish, Message, Request, Role, ToolCall, ToolChoice, Usage};
 use serde_json::{Map, Value, json};
@@ -11,11 +11,10 @@ use serde_json::{Map, Value, json};
 pub const VERSION: &str = "2023-06-01";
 
 /// A request as the body of `POST /messages`.
-pub fn request(request: &Request, model: &str, names: &Names, quirks: &Quirks) -> Value {
-    let has = |quirk: Quirk| quirks.contains(&quirk);
+pub fn request(request: &Request, whom: Whom<'_>) -> Value {
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| body.insert(name.to_owned(), value);
-    set("model", json!(model));
+    set("model", json!(whom.model));
     set("max_tokens", json!(request.max_output_tokens));
     let mut system: Vec<&str> = request
         .messages
@@ -28,8 +27,11 @@ pub fn request(request: &Request, model: &str, names: &Names, quirks: &Quirks) -
     if !system.is_empty() {
         set("system", json!(system.join("\n\n")));
     }
-    set("messages", messages(request, names));
-    if let Some(temperature) = request.temperature.filter(|_| !has(Quirk::NoTemperature)) {
+    set("messages", messages(request, whom));
+    if let Some(temperature) = request
+        .temperature
+        .filter(|_| !whom.has(Quirk::NoTemperature))
+    {
         // It goes to 1 here.
         set("temperature", json!(temperature.min(1.0)));
     }
@@ -37,7 +39,7 @@ pub fn request(request: &Request, model: &str, names: &Names, quirks: &Quirks) -
         set("stop_sequences", json!(request.stop));
     }
     if !request.tools.is_empty() {
-        let required = if has(Quirk::NoRequiredToolChoice) {
+        let required = if whom.has(Quirk::NoRequiredToolChoice) {
             json!({"type": "auto"})
         } else {
             json!({"type": "any"})
@@ -47,18 +49,18 @@ pub fn request(request: &Request, model: &str, names: &Names, quirks: &Quirks) -
             ToolChoice::Auto => json!({"type": "auto"}),
             ToolChoice::None => json!({"type": "none"}),
             ToolChoice::Required => required,
-            ToolChoice::Tool(name) if has(Quirk::NoNamedToolChoice) => {
+            ToolChoice::Tool(name) if whom.has(Quirk::NoNamedToolChoice) => {
                 only = Some(name);
                 required
             }
-            ToolChoice::Tool(name) => json!({"type": "tool", "name": names.there(name)}),
+            ToolChoice::Tool(name) => json!({"type": "tool", "name": whom.names.there(name)}),
         };
         let offered = request.tools.iter();
         let tools = offered
             .filter(|tool| only.is_none_or(|only| *only == tool.name))
             .map(|tool| {
                 json!({
-                    "name": names.there(&tool.name),
+                    "name": whom.names.there(&tool.name),
                     "description": tool.description,
                     "input_schema": tool.parameters,
                 })
@@ -70,7 +72,7 @@ pub fn request(request: &Request, model: &str, names: &Names, quirks: &Quirks) -
 }
 
 /// The conversation in turns: what one side says in a row is one message of several blocks.
-fn messages(request: &Request, names: &Names) -> Value {
+fn messages(request: &Request, whom: Whom<'_>) -> Value {
     let mut turns: Vec<(&str, Vec<Value>)> = Vec::new();
     for message in &request.messages {
         let role = match message.role {
@@ -78,7 +80,7 @@ fn messages(request: &Request, names: &Names) -> Value {
             Role::User | Role::Tool => "user",
             Role::Assistant => "assistant",
         };
-        let blocks = blocks(message, names);
+        let blocks = blocks(message, whom);
         match turns.last_mut() {
             Some((last, said)) if *last == role => said.extend(blocks),
             _ => turns.push((role, blocks)),
@@ -90,13 +92,26 @@ fn messages(request: &Request, names: &Names) -> Value {
         .collect()
 }
 
-fn blocks(message: &Message, names: &Names) -> Vec<Value> {
+fn blocks(message: &Message, whom: Whom<'_>) -> Vec<Value> {
     if message.role == Role::Tool {
         return vec![json!({
             "type": "tool_result",
             "tool_use_id": message.tool_call_id,
             "content": message.text,
         })];
+    }
+    // Its own it hears as it said them, thoughts and signatures in their places: it refuses others.
+    let own = message.thoughts_of(whom.provider, whom.model);
+    if let Some(Value::Array(own)) = own.and_then(|said| said.get("content")) {
+        let is_blank = |block: &&Value| {
+            let text = block.get("text").and_then(Value::as_str);
+            text.is_some_and(|text| text.trim().is_empty())
+        };
+        return own
+            .iter()
+            .filter(|block| !is_blank(block))
+            .cloned()
+            .collect();
     }
     let mut blocks = Vec::new();
     // A block of blanks is refused.
@@ -107,7 +122,7 @@ fn blocks(message: &Message, names: &Names) -> Vec<Value> {
         json!({
             "type": "tool_use",
             "id": call.id,
-            "name": names.there(&call.name),
+            "name": whom.names.there(&call.name),
             "input": call.arguments,
         })
     }));
@@ -126,7 +141,12 @@ pub fn answer(mut body: Value, names: &Names) -> Result<Answer, Wrong> {
         return Err(wrong("the answer has no content"));
     };
     let mut message = Message::text(Role::Assistant, "");
-    let mut others = Vec::new();
+    let is_plain = |block: &Value| {
+        let kind = block.get("type").and_then(Value::as_str);
+        matches!(kind, Some("text" | "tool_use"))
+    };
+    // With thoughts between them, all of it is kept as it stands.
+    let whole = (!blocks.iter().all(is_plain)).then(|| blocks.clone());
     for mut block in blocks {
         match block.get("type").and_then(Value::as_str) {
             Some("text") => {
@@ -151,7 +171,7 @@ pub fn answer(mut body: Value, names: &Names) -> Result<Answer, Wrong> {
                         .map_or_else(|| json!({}), Value::take),
                 });
             }
-            _ => others.push(block),
+            _ => {}
         }
     }
     let finish = match body.get("stop_reason").and_then(Value::as_str) {
@@ -165,8 +185,8 @@ pub fn answer(mut body: Value, names: &Names) -> Result<Answer, Wrong> {
     }
     let known = ["content", "usage", "model", "type", "role", "stop_reason"];
     let mut extra = fields_but(body, &known);
-    if !others.is_empty() {
-        extra.insert("content".to_owned(), Value::Array(others));
+    if let Some(whole) = whole {
+        extra.insert("content".to_owned(), Value::Array(whole));
     }
     Ok(Answer {
         message,

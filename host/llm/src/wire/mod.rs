@@ -10,11 +10,42 @@ pub mod stream;
 pub use names::Names;
 pub use refusal::refusal;
 
+use crate::catalog::{Quirk, Quirks, Row};
 use crate::{Finish, Message, Usage};
 use serde_json::{Map, Value};
 
 /// The most characters of what a provider says of itself.
 const MOST_SAID: usize = 300;
+
+/// Who a body is for.
+#[derive(Clone, Copy)]
+pub struct Whom<'a> {
+    /// By its name.
+    pub provider: &'a str,
+    /// With which model.
+    pub model: &'a str,
+    /// How it calls the tools.
+    pub names: &'a Names,
+    /// What it refuses.
+    pub quirks: &'a Quirks,
+}
+
+impl<'a> Whom<'a> {
+    /// `model` of the provider of `row`.
+    pub fn of(row: &'a Row, model: &'a str, names: &'a Names, quirks: &'a Quirks) -> Self {
+        Self {
+            provider: &row.id,
+            model,
+            names,
+            quirks,
+        }
+    }
+
+    /// Whether it has this quirk.
+    pub fn has(&self, quirk: Quirk) -> bool {
+        self.quirks.contains(&quirk)
+    }
+}
 
 /// What a provider answered.
 #[derive(Clone, Debug, PartialEq)]

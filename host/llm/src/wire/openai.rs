@@ -1,20 +1,25 @@
 //! The wire that most providers speak: OpenAI's chat completions and embeddings.
 
 use super::names::Names;
-use super::{Answer, Vectors, Wrong, fields_but, limited};
+use super::{Answer, Vectors, Whom, Wrong, fields_but, limited};
 use crate::catalog::{Quirk, Quirks};
 use crate::structured;
 use crate::{Finish, Message, Request, Role, ToolCall, ToolChoice, Usage};
 use serde_json::{Map, Value, json};
 
+/// What Gemini takes for the signature of a call that another model made
+/// (ai.google.dev/gemini-api/docs/thought-signatures).
+const UNSIGNED: &str = "skip_thought_signature_validator";
+
 /// A request as the body of `POST /chat/completions`.
-pub fn request(request: &Request, model: &str, names: &Names, quirks: &Quirks) -> Value {
-    let has = |quirk: Quirk| quirks.contains(&quirk);
+pub fn request(request: &Request, whom: Whom<'_>) -> Value {
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| body.insert(name.to_owned(), value);
-    set("model", json!(model));
-    let format = format(request, &has);
-    let mut messages: Vec<Value> = request.messages.iter().map(|m| message(m, names)).collect();
+    set("model", json!(whom.model));
+    let format = format(request, whom);
+    let thoughts = thoughts(request, whom);
+    let messages = request.messages.iter();
+    let mut messages: Vec<Value> = messages.map(|m| message(m, whom, thoughts)).collect();
     if let (Some(schema), false) = (
         &request.output_schema,
         matches!(format, Some(Format::Schema(_))),
@@ -23,36 +28,75 @@ pub fn request(request: &Request, model: &str, names: &Names, quirks: &Quirks) -
         messages.insert(0, json!({"role": "system", "content": told}));
     }
     set("messages", Value::Array(messages));
-    let most = if has(Quirk::MaxCompletionTokens) {
+    let most = if whom.has(Quirk::MaxCompletionTokens) {
         "max_completion_tokens"
     } else {
         "max_tokens"
     };
     set(most, json!(request.max_output_tokens));
-    if let Some(temperature) = request.temperature.filter(|_| !has(Quirk::NoTemperature)) {
-        let most = if has(Quirk::TemperatureAtMostOne) {
+    if let Some(temperature) = request
+        .temperature
+        .filter(|_| !whom.has(Quirk::NoTemperature))
+    {
+        let most = if whom.has(Quirk::TemperatureAtMostOne) {
             1.0
         } else {
             2.0
         };
         set("temperature", json!(temperature.min(most)));
     }
-    if !request.stop.is_empty() && !has(Quirk::NoStop) {
+    if !request.stop.is_empty() && !whom.has(Quirk::NoStop) {
         set("stop", json!(request.stop));
     }
     if !request.tools.is_empty() {
-        let (tools, choice) = tools(request, names, &has);
+        let (tools, choice) = tools(request, whom);
         set("tools", tools);
         set("tool_choice", choice);
-        if has(Quirk::ToolsNeedEffortNone) {
+        if whom.has(Quirk::ToolsNeedEffortNone) {
             set("reasoning_effort", json!("none"));
         }
+    }
+    if thoughts == Thinking::Off {
+        set("thinking", json!({"type": "disabled"}));
     }
     match format {
         Some(Format::Schema(format) | Format::Json(format)) => set("response_format", format),
         None => None,
     };
     Value::Object(body)
+}
+
+/// What is said of thinking.
+#[derive(Clone, Copy, PartialEq)]
+enum Thinking {
+    /// Nothing.
+    Unsaid,
+    /// What was thought before, and a blank where nobody knows.
+    Back,
+    /// That it shall not be.
+    Off,
+}
+
+fn thoughts(request: &Request, whom: Whom<'_>) -> Thinking {
+    if whom.has(Quirk::ThoughtsBack) {
+        return Thinking::Back;
+    }
+    let mut messages = request.messages.iter();
+    let has_tools =
+        !request.tools.is_empty() || messages.clone().any(|said| !said.tool_calls.is_empty());
+    if !whom.has(Quirk::ThoughtsBackOrNone) || !has_tools {
+        return Thinking::Unsaid;
+    }
+    match messages.any(|said| said.role == Role::Assistant && thought(said, whom).is_none()) {
+        true => Thinking::Off,
+        false => Thinking::Back,
+    }
+}
+
+/// What the model thought when it said `message`, if it was this one.
+fn thought<'a>(message: &'a Message, whom: Whom<'_>) -> Option<&'a str> {
+    let said = message.thoughts_of(whom.provider, whom.model)?;
+    said.get("message")?.get("reasoning_content")?.as_str()
 }
 
 /// Asks for the answer in pieces, with a count of its tokens at the end.
@@ -68,10 +112,10 @@ pub fn in_pieces(body: &mut Value, quirks: &Quirks) {
 
 /// The tools on offer, and whether one must be called. Who cannot be told that one must is
 /// offered no other, and his answer is looked at.
-fn tools(request: &Request, names: &Names, has: &impl Fn(Quirk) -> bool) -> (Value, Value) {
-    let required = if has(Quirk::NoRequiredToolChoice) {
+fn tools(request: &Request, whom: Whom<'_>) -> (Value, Value) {
+    let required = if whom.has(Quirk::NoRequiredToolChoice) {
         json!("auto")
-    } else if has(Quirk::RequiredIsAny) {
+    } else if whom.has(Quirk::RequiredIsAny) {
         json!("any")
     } else {
         json!("required")
@@ -81,12 +125,12 @@ fn tools(request: &Request, names: &Names, has: &impl Fn(Quirk) -> bool) -> (Val
         ToolChoice::Auto => json!("auto"),
         ToolChoice::None => json!("none"),
         ToolChoice::Required => required,
-        ToolChoice::Tool(name) if has(Quirk::NoNamedToolChoice) => {
+        ToolChoice::Tool(name) if whom.has(Quirk::NoNamedToolChoice) => {
             only = Some(name);
             required
         }
         ToolChoice::Tool(name) => {
-            json!({"type": "function", "function": {"name": names.there(name)}})
+            json!({"type": "function", "function": {"name": whom.names.there(name)}})
         }
     };
     let offered = request.tools.iter();
@@ -96,7 +140,7 @@ fn tools(request: &Request, names: &Names, has: &impl Fn(Quirk) -> bool) -> (Val
             json!({
                 "type": "function",
                 "function": {
-                    "name": names.there(&tool.name),
+                    "name": whom.names.there(&tool.name),
                     "description": tool.description,
                     "parameters": tool.parameters,
                 }
@@ -113,13 +157,13 @@ enum Format {
     Json(Value),
 }
 
-fn format(request: &Request, has: &impl Fn(Quirk) -> bool) -> Option<Format> {
+fn format(request: &Request, whom: Whom<'_>) -> Option<Format> {
     let schema = request.output_schema.as_ref()?;
-    let with_tools = !request.tools.is_empty() && has(Quirk::SchemaNotWithTools);
-    if has(Quirk::NoJsonMode) || with_tools {
+    let with_tools = !request.tools.is_empty() && whom.has(Quirk::SchemaNotWithTools);
+    if whom.has(Quirk::NoJsonMode) || with_tools {
         return None;
     }
-    if has(Quirk::NoJsonSchema) {
+    if whom.has(Quirk::NoJsonSchema) {
         return Some(Format::Json(json!({"type": "json_object"})));
     }
     Some(Format::Schema(
@@ -127,7 +171,7 @@ fn format(request: &Request, has: &impl Fn(Quirk) -> bool) -> Option<Format> {
     ))
 }
 
-fn message(message: &Message, names: &Names) -> Value {
+fn message(message: &Message, whom: Whom<'_>, thinking: Thinking) -> Value {
     match message.role {
         Role::System => json!({"role": "system", "content": message.text}),
         Role::User => json!({"role": "user", "content": message.text}),
@@ -136,24 +180,60 @@ fn message(message: &Message, names: &Names) -> Value {
             "tool_call_id": message.tool_call_id,
             "content": message.text,
         }),
-        Role::Assistant if message.tool_calls.is_empty() => {
-            json!({"role": "assistant", "content": message.text})
-        }
         Role::Assistant => {
-            let calls = message.tool_calls.iter().map(|call| {
-                json!({
-                    "id": call.id,
-                    "type": "function",
-                    "function": {
-                        "name": names.there(&call.name),
-                        "arguments": call.arguments.to_string(),
-                    }
-                })
-            });
-            let text = (!message.text.is_empty()).then_some(&message.text);
-            json!({"role": "assistant", "content": text, "tool_calls": calls.collect::<Value>()})
+            let mut said = Map::new();
+            let mut set = |name: &str, value: Value| said.insert(name.to_owned(), value);
+            set("role", json!("assistant"));
+            if message.tool_calls.is_empty() {
+                set("content", json!(message.text));
+            } else {
+                let text = (!message.text.is_empty()).then_some(&message.text);
+                set("content", json!(text));
+                set("tool_calls", calls(message, whom));
+            }
+            if thinking == Thinking::Back {
+                // An empty one is taken for none.
+                let thought = thought(message, whom).filter(|it| !it.is_empty());
+                set("reasoning_content", json!(thought.unwrap_or(" ")));
+            }
+            Value::Object(said)
         }
     }
+}
+
+fn calls(message: &Message, whom: Whom<'_>) -> Value {
+    let signs = whom.has(Quirk::SignaturesBack);
+    let said = message.thoughts_of(whom.provider, whom.model);
+    let signed = said.and_then(|said| said.get("message")?.get("tool_calls")?.as_array());
+    let signature = |id: &str| {
+        let own = signed?.iter().find(|call| call["id"] == id)?;
+        own.get("extra_content")
+    };
+    // The first of several carries it for all.
+    let is_unsigned = message
+        .tool_calls
+        .iter()
+        .all(|c| signature(&c.id).is_none());
+    let calls = message.tool_calls.iter().enumerate().map(|(place, call)| {
+        let mut said = json!({
+            "id": call.id,
+            "type": "function",
+            "function": {
+                "name": whom.names.there(&call.name),
+                "arguments": call.arguments.to_string(),
+            }
+        });
+        let nobodys = json!({"google": {"thought_signature": UNSIGNED}});
+        let signature = match signature(&call.id) {
+            None if is_unsigned && place == 0 => Some(&nobodys),
+            own => own,
+        };
+        if let (true, Some(signature)) = (signs, signature) {
+            said["extra_content"] = signature.clone();
+        }
+        said
+    });
+    calls.collect()
 }
 
 /// What an answer of `POST /chat/completions` says.
@@ -172,9 +252,16 @@ pub fn answer(mut body: Value, names: &Names) -> Result<Answer, Wrong> {
         .ok_or_else(|| wrong("the answer has no message"))?;
     let text = content(said.get("content"));
     let mut calls = Vec::new();
-    if let Some(asked) = said.get_mut("tool_calls").and_then(Value::as_array_mut) {
-        for (place, call) in asked.iter_mut().enumerate() {
-            calls.push(tool_call(call, place, names).map_err(|what| wrong(&what))?);
+    let mut beside = Vec::new();
+    if let Some(Value::Array(asked)) = said.get_mut("tool_calls").map(Value::take) {
+        for (place, mut call) in asked.into_iter().enumerate() {
+            let read = tool_call(&mut call, place, names).map_err(|what| wrong(&what))?;
+            let mut rest = fields_but(call, &["id", "type", "function", "index"]);
+            if !rest.is_empty() {
+                rest.insert("id".to_owned(), json!(read.id));
+                beside.push(Value::Object(rest));
+            }
+            calls.push(read);
         }
     }
     let refusal = said.get("refusal").and_then(Value::as_str);
@@ -194,7 +281,10 @@ pub fn answer(mut body: Value, names: &Names) -> Result<Answer, Wrong> {
         return Err(wrong("the answer is empty"));
     }
     let mut extra = fields_but(body, &["choices", "usage", "model", "object", "created"]);
-    let rest = fields_but(said, &["role", "content", "tool_calls", "refusal"]);
+    let mut rest = fields_but(said, &["role", "content", "tool_calls", "refusal"]);
+    if !beside.is_empty() {
+        rest.insert("tool_calls".to_owned(), Value::Array(beside));
+    }
     if !rest.is_empty() {
         extra.insert("message".to_owned(), Value::Object(rest));
     }

@@ -1,7 +1,7 @@
 //! Answers that come in pieces, put together again: each wire's events make the body that the
 //! same answer would have had as a whole, so that one reader serves both.
 
-use super::limited;
+use super::{fields_but, limited};
 use serde_json::{Map, Value, json};
 
 /// The most tool calls of one answer.
@@ -76,6 +76,8 @@ struct Call {
     id: String,
     name: String,
     arguments: String,
+    /// What else is said of it.
+    rest: Map<String, Value>,
 }
 
 impl OpenAiPieces {
@@ -144,6 +146,8 @@ impl OpenAiPieces {
                 Some(whole @ Value::Object(_)) => call.arguments = whole.to_string(),
                 _ => {}
             }
+            let known = ["index", "id", "type", "function"];
+            call.rest.extend(fields_but(piece.clone(), &known));
         }
     }
 }
@@ -212,7 +216,10 @@ impl Pieces for OpenAiPieces {
         if !self.calls.is_empty() {
             let calls = self.calls.into_iter().map(|call| {
                 let function = json!({"name": call.name, "arguments": call.arguments});
-                json!({"id": call.id, "type": "function", "function": function})
+                let mut said = call.rest;
+                said.insert("id".to_owned(), call.id.into());
+                said.insert("function".to_owned(), function);
+                Value::Object(said)
             });
             self.message
                 .insert("tool_calls".to_owned(), calls.collect());

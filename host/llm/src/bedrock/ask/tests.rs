@@ -1,5 +1,6 @@
 use super::*;
-use crate::{ModelClass, ToolCall, ToolSpec};
+use crate::{ModelClass, Thoughts, ToolCall, ToolSpec};
+use std::sync::Arc;
 
 fn request() -> Request {
     let call = |id: &str, name: &str| ToolCall {
@@ -35,7 +36,13 @@ fn request() -> Request {
 }
 
 fn asked(request: &Request, quirks: &[Quirk]) -> Asked {
-    Asked::of(request, &quirks.iter().copied().collect()).unwrap()
+    let whom = Whom {
+        provider: "bedrock",
+        model: "m",
+        names: &Names::of(request),
+        quirks: &quirks.iter().copied().collect(),
+    };
+    Asked::of(request, whom).unwrap()
 }
 
 #[test]
@@ -109,4 +116,30 @@ fn tools_that_were_called_stay_where_none_are_on_offer() {
     request.output_schema = None;
     let asked = self::asked(&request, &[]);
     assert!(asked.tools.is_none() && asked.system.is_none());
+}
+
+#[test]
+fn its_own_thoughts_come_before_the_calls_that_they_led_to() {
+    let said = json!({"content": [
+        thought::readable("because", Some("signed")),
+        thought::sealed(b"hidden"),
+        {"unread": "a block that nobody knows"},
+    ]});
+    let mut request = request();
+    let mut hear = |model: &str| {
+        request.messages[2].thoughts = Some(Arc::new(Thoughts {
+            provider: "bedrock".into(),
+            model: model.into(),
+            said: said.as_object().unwrap().clone(),
+        }));
+        asked(&request, &[]).messages[1].content().to_vec()
+    };
+    let own = hear("m");
+    let read = own[0].as_reasoning_content().unwrap();
+    let read = read.as_reasoning_text().unwrap();
+    assert_eq!((read.text(), read.signature()), ("because", Some("signed")));
+    let sealed = own[1].as_reasoning_content().unwrap();
+    assert_eq!(sealed.as_redacted_content().unwrap().as_ref(), b"hidden");
+    assert!(own[2].is_tool_use() && own.len() == 4);
+    assert_eq!(hear("another").len(), 2, "nobody hears another's");
 }

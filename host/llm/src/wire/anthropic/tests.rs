@@ -1,7 +1,9 @@
 //! Bodies there and back.
 
 use super::*;
-use crate::{ModelClass, ToolSpec};
+use crate::catalog::Quirks;
+use crate::{ModelClass, Thoughts, ToolSpec};
+use std::sync::Arc;
 
 fn asked() -> Request {
     let call = |id: &str| ToolCall {
@@ -35,11 +37,21 @@ fn asked() -> Request {
     }
 }
 
+fn sent(asked: &Request, quirks: &Quirks) -> Value {
+    let whom = Whom {
+        provider: "p",
+        model: "m",
+        names: &Names::of(asked),
+        quirks,
+    };
+    request(asked, whom)
+}
+
 #[test]
 fn a_conversation_becomes_turns() {
     let asked = asked();
     let quirks = [Quirk::TemperatureAtMostOne].into();
-    let body = request(&asked, "m", &Names::of(&asked), &quirks);
+    let body = sent(&asked, &quirks);
     assert_eq!(body["max_tokens"], 50);
     assert_eq!(body["temperature"], 1.0);
     assert_eq!(body["tool_choice"], json!({"type": "any"}));
@@ -60,7 +72,7 @@ fn a_conversation_becomes_turns() {
         ])
     );
     let shy = [Quirk::NoTemperature, Quirk::NoRequiredToolChoice].into();
-    let body = request(&asked, "m", &Names::of(&asked), &shy);
+    let body = sent(&asked, &shy);
     assert_eq!(body["tool_choice"], json!({"type": "auto"}));
     assert!(body.get("temperature").is_none());
 }
@@ -84,7 +96,25 @@ fn an_answer_is_read_and_its_cache_is_part_of_the_input() {
     let usage = read.usage.unwrap();
     assert_eq!(usage.input_tokens, 100);
     assert_eq!((usage.cached_tokens, usage.cache_write_tokens), (50, 40));
-    assert_eq!(read.extra["content"][0]["thinking"], "hm");
+    let whole = read.extra["content"].clone();
+    assert_eq!(whole.as_array().unwrap().len(), 3, "in its order");
+    assert_eq!(whole[0]["thinking"], "hm");
+
+    // It hears them again as they stood, and another does not.
+    let thoughts = |model: &str| Thoughts {
+        provider: "p".into(),
+        model: model.into(),
+        said: read.extra.clone(),
+    };
+    let mut next = asked;
+    next.messages = vec![Message::text(Role::User, "count"), read.message.clone()];
+    next.messages.push(Message::tool_result("3", "1"));
+    next.messages[1].thoughts = Some(Arc::new(thoughts("m")));
+    let quirks = Quirks::new();
+    assert_eq!(sent(&next, &quirks)["messages"][1]["content"], whole);
+    next.messages[1].thoughts = Some(Arc::new(thoughts("another")));
+    let plain = sent(&next, &quirks)["messages"][1]["content"].clone();
+    assert_eq!(plain.as_array().unwrap().len(), 2, "{plain}");
 }
 
 #[test]

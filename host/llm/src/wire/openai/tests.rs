@@ -1,7 +1,8 @@
 //! Bodies there and back, with what providers do differently.
 
 use super::*;
-use crate::{ModelClass, ToolSpec};
+use crate::{ModelClass, Thoughts, ToolSpec};
+use std::sync::Arc;
 
 fn asked() -> Request {
     let call = ToolCall {
@@ -40,10 +41,20 @@ fn asked() -> Request {
     }
 }
 
+fn sent(asked: &Request, quirks: &Quirks) -> Value {
+    let whom = Whom {
+        provider: "p",
+        model: "m-1",
+        names: &Names::of(asked),
+        quirks,
+    };
+    request(asked, whom)
+}
+
 fn body(quirks: &[Quirk]) -> Value {
     let asked = asked();
     let quirks = quirks.iter().copied().collect();
-    request(&asked, "m-1", &Names::of(&asked), &quirks)
+    sent(&asked, &quirks)
 }
 
 #[test]
@@ -172,4 +183,98 @@ fn vectors_come_in_the_order_of_the_texts() {
     assert_eq!(read.usage.unwrap().input_tokens, 4);
     assert!(embeddings(&said, 3).unwrap_err().what.contains("fewer"));
     assert!(embeddings(&said, 1).unwrap_err().what.contains("more"));
+}
+
+/// The first answer of `asked`, by whom, and what stood beside it.
+fn thought(mut asked: Request, provider: &str, beside: Value) -> Request {
+    let said = json!({"message": beside});
+    asked.messages[2].thoughts = Some(Arc::new(Thoughts {
+        provider: provider.into(),
+        model: "m-1".into(),
+        said: said.as_object().unwrap().clone(),
+    }));
+    asked
+}
+
+#[test]
+fn who_wants_thoughts_back_hears_its_own() {
+    let because = json!({"reasoning_content": "because"});
+    let own = thought(asked(), "p", because.clone());
+    let others = thought(asked(), "q", because);
+    let heard = |asked: &Request, quirk| {
+        let body = sent(asked, &[quirk].into());
+        let thought = body["messages"][2].get("reasoning_content").cloned();
+        (thought, body.get("thinking").cloned())
+    };
+    for quirk in [Quirk::ThoughtsBack, Quirk::ThoughtsBackOrNone] {
+        assert_eq!(heard(&own, quirk), (Some(json!("because")), None));
+    }
+    let blank = (Some(json!(" ")), None);
+    assert_eq!(
+        heard(&others, Quirk::ThoughtsBack),
+        blank,
+        "none of another's"
+    );
+    let off = (None, Some(json!({"type": "disabled"})));
+    assert_eq!(heard(&others, Quirk::ThoughtsBackOrNone), off);
+    assert_eq!(
+        heard(&own.without_thoughts(), Quirk::ThoughtsBackOrNone),
+        off
+    );
+    assert_eq!(
+        heard(&own, Quirk::NoStop),
+        (None, None),
+        "nobody else is told"
+    );
+    // Without tools nobody asks for them.
+    let mut talk = Request::new(ModelClass::Fast, vec![], 5);
+    talk.messages = vec![
+        Message::text(Role::User, "hi"),
+        Message::text(Role::User, "hello"),
+        Message::text(Role::Assistant, "hello"),
+        Message::text(Role::User, "so?"),
+    ];
+    assert_eq!(heard(&talk, Quirk::ThoughtsBackOrNone), (None, None));
+}
+
+#[test]
+fn signatures_go_back_with_their_calls() {
+    let signed = json!({"google": {"thought_signature": "abc"}});
+    let beside = json!({"tool_calls": [{"id": "c1", "extra_content": signed}]});
+    let call = |asked: &Request, quirks: &[Quirk]| {
+        let body = sent(asked, &quirks.iter().copied().collect());
+        body["messages"][2]["tool_calls"].clone()
+    };
+    let mut own = thought(asked(), "p", beside.clone());
+    let mut second = own.messages[2].tool_calls[0].clone();
+    second.id = "c2".into();
+    own.messages[2].tool_calls.push(second);
+    let calls = call(&own, &[Quirk::SignaturesBack]);
+    assert_eq!(calls[0]["extra_content"], signed);
+    assert!(
+        calls[1].get("extra_content").is_none(),
+        "the first has it for all"
+    );
+    assert!(call(&own, &[])[0].get("extra_content").is_none());
+    let mut others = thought(own, "q", beside);
+    others.messages[2].tool_calls[1].id = "c2".into();
+    let calls = call(&others, &[Quirk::SignaturesBack]);
+    assert_eq!(
+        calls[0]["extra_content"]["google"]["thought_signature"],
+        UNSIGNED
+    );
+    assert!(calls[1].get("extra_content").is_none());
+}
+
+#[test]
+fn what_stands_beside_a_call_is_kept_with_its_id() {
+    let said = json!({"choices": [{"message": {"tool_calls": [
+        {"id": "c1", "type": "function", "function": {"name": "a", "arguments": "{}"},
+            "extra_content": {"google": {"thought_signature": "abc"}}},
+        {"index": 1, "id": "c2", "type": "function", "function": {"name": "a", "arguments": "{}"}}
+    ]}}]});
+    let read = answer(said, &Names::default()).unwrap();
+    assert_eq!(read.message.tool_calls.len(), 2);
+    let beside = json!({"tool_calls": [{"id": "c1", "extra_content": {"google": {"thought_signature": "abc"}}}]});
+    assert_eq!(read.extra["message"], beside);
 }

@@ -29,6 +29,7 @@ fn chunks_of_text_calls_and_counts_make_one_answer() {
             delta(named(0, "1")),
             delta(call(0, "{\"n\"")),
             delta(named(1, "2")),
+            delta(json!({"tool_calls": [{"index": 1, "extra_content": "signed"}]})),
             delta(call(1, "{}")),
             delta(call(0, ":1}")),
             json!({"choices": [{"delta": {}, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 5, "completion_tokens": 3}}),
@@ -45,6 +46,7 @@ fn chunks_of_text_calls_and_counts_make_one_answer() {
         "{\"n\":1}"
     );
     assert_eq!(message["tool_calls"][1]["id"], "2");
+    assert_eq!(message["tool_calls"][1]["extra_content"], "signed");
     let usage = json!({"prompt_tokens": 5, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 2}});
     assert_eq!(body["usage"], usage, "counts are never added up");
     assert_eq!(body["id"], "x");
