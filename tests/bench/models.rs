@@ -7,7 +7,8 @@ use anyhow::{Context, anyhow, ensure};
 use http_body_util::{BodyExt as _, Full};
 use mandate_llm::catalog::{Row, rows};
 use mandate_llm::chain::Settings;
-use mandate_llm::upstream::{Deadlines, HttpClient, Upstream, client};
+use mandate_llm::exchange::{Deadlines, HttpClient, client};
+use mandate_llm::upstream::Upstream;
 use mandate_llm::{
     Caller, Chain, Message, Meter, ModelClass, Planned, Provider, Request, Role, Unpaid, redact,
 };

@@ -1,6 +1,9 @@
 //! One provider over HTTP: a request of ours, sent on its wire, and what came of it.
 
 use crate::catalog::{Quirk, Quirks, Row, Wire};
+use crate::exchange::{
+    Deadlines, HttpClient, MOST_BYTES, chain_of, late, read, send, too_long, whole,
+};
 use crate::fault::{Billed, Fault, Kind};
 use crate::wire::stream::{AnthropicPieces, Broken, OpenAiPieces, Pieces};
 use crate::wire::{self, Answer, Names, Vectors, Whom, Wrong};
@@ -9,64 +12,11 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
 use serde_json::Value;
 use sse_stream::SseStream;
-use std::time::{Duration, SystemTime};
-
-/// Longer answers are not taken, in bytes.
-const MOST_BYTES: usize = 8 << 20;
-/// Of a refusal no more than this is read, in bytes.
-const MOST_REFUSAL: usize = 64 << 10;
-
-/// How long things may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadlines {
-    /// Until there is a connection, TLS included.
-    pub connect: Duration,
-    /// From the request to the head of its answer, which for one that comes as a whole is the time
-    /// that the model needs for all of it; of a stream, to the first piece of the answer.
-    pub first: Duration,
-    /// Between two pieces of an answer.
-    pub between: Duration,
-    /// For the whole of it.
-    pub total: Duration,
-}
-
-impl Default for Deadlines {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            first: Duration::from_secs(120),
-            between: Duration::from_secs(30),
-            total: Duration::from_secs(180),
-        }
-    }
-}
-
-/// Connections to providers, shared by all of them.
-pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
-
-/// Connections that trust `roots`; a connection takes at most `connect`.
-pub fn client(tls: rustls::ClientConfig, connect: Duration) -> HttpClient {
-    let mut http = HttpConnector::new();
-    http.set_connect_timeout(Some(connect));
-    http.set_nodelay(true);
-    http.enforce_http(false);
-    let connector = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(http);
-    Client::builder(hyper_util::rt::TokioExecutor::new())
-        .pool_idle_timeout(Duration::from_secs(60))
-        .pool_timer(hyper_util::rt::TokioTimer::new())
-        .build(connector)
-}
+use std::time::SystemTime;
 
 /// A provider that can be asked.
 pub struct Upstream {
@@ -303,90 +253,6 @@ impl Provider for Upstream {
     }
 }
 
-/// Sends `message`, and waits for the head of its answer. As long as there is no connection,
-/// TLS included, nothing was sent.
-///
-/// # Errors
-/// [`Kind::Connection`], [`Kind::Interrupted`]
-pub(crate) async fn send(
-    client: &HttpClient,
-    deadlines: Deadlines,
-    mut message: hyper::Request<Full<Bytes>>,
-) -> Result<hyper::Response<Incoming>, Fault> {
-    let Deadlines { connect, first, .. } = deadlines;
-    let mut connection = capture_connection(&mut message);
-    let sent = client.request(message);
-    tokio::pin!(sent);
-    let early = tokio::select! {
-        biased;
-        answer = &mut sent => Some(answer),
-        _ = connection.wait_for_connection_metadata() => None,
-        () = tokio::time::sleep(connect) => {
-            let told = format!("no connection in {} s", connect.as_secs_f32());
-            return Err(Fault::new(Kind::Connection, told));
-        }
-    };
-    let answer = match early {
-        Some(answer) => answer,
-        None => tokio::time::timeout(first, sent)
-            .await
-            .map_err(|_| late("no answer", first))?,
-    };
-    answer.map_err(|error| {
-        let told = chain_of(&error);
-        if error.is_connect() {
-            Fault::new(Kind::Connection, told)
-        } else {
-            Fault::arrived(Kind::Interrupted, told)
-        }
-    })
-}
-
-/// The whole body of an answer, or enough of a refusal. Between two pieces of it may be so much
-/// time as `between`.
-///
-/// # Errors
-/// [`Kind::Interrupted`], [`Kind::Garbled`]
-pub(crate) async fn whole(
-    mut body: Incoming,
-    is_answer: bool,
-    between: Duration,
-) -> Result<Vec<u8>, Fault> {
-    let most = if is_answer { MOST_BYTES } else { MOST_REFUSAL };
-    let mut bytes = Vec::new();
-    while let Some(frame) = tokio::time::timeout(between, body.frame())
-        .await
-        .map_err(|_| late("the answer stopped", between))?
-    {
-        let frame = frame.map_err(|e| Fault::arrived(Kind::Interrupted, chain_of(&e)))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if bytes.len() + data.len() > most {
-            if !is_answer {
-                break;
-            }
-            return Err(too_long());
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes)
-}
-
-/// The body as JSON, if it says that it is.
-fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Fault> {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    let kind = kind.unwrap_or_default().to_ascii_lowercase();
-    if !kind.contains("json") {
-        let told = format!("the answer is `{kind}` and not JSON");
-        return Err(Fault::arrived(Kind::Garbled, told));
-    }
-    serde_json::from_slice(bytes)
-        .map_err(|error| Fault::arrived(Kind::Garbled, format!("the answer is no JSON: {error}")))
-}
-
 /// The answer as it would be of somebody who heeds the stop texts.
 pub(crate) fn cut(mut answer: Answer, request: &Request, quirks: &Quirks) -> Answer {
     if quirks.contains(&Quirk::NoStop) {
@@ -402,11 +268,6 @@ pub(crate) fn cut(mut answer: Answer, request: &Request, quirks: &Quirks) -> Ans
 /// Of a wire that has a provider of its own.
 fn not_here() -> Fault {
     Fault::new(Kind::Model, "it is spoken to by its own SDK")
-}
-
-fn too_long() -> Fault {
-    let told = format!("the answer has more than {MOST_BYTES} bytes");
-    Fault::arrived(Kind::Garbled, told)
 }
 
 /// What a provider says went wrong in the middle of a stream: it has read the request by then.
@@ -443,30 +304,9 @@ fn broken(error: &sse_stream::Error) -> Fault {
     }
 }
 
-/// The fault of what did not come in time.
-pub(crate) fn late(what: &str, after: Duration) -> Fault {
-    let told = format!("{what} in {} s", after.as_secs_f32());
-    Fault::arrived(Kind::Interrupted, told)
-}
-
 fn garbled(wrong: Wrong) -> Fault {
     Fault {
         billed: wrong.usage.map_or(Billed::Unknown, Billed::Used),
         ..Fault::new(Kind::Garbled, wrong.what)
     }
-}
-
-/// An error with all its causes: the outermost says least.
-pub(crate) fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        if !told.contains(&said) {
-            told.push_str(": ");
-            told.push_str(&said);
-        }
-        cause = inner.source();
-    }
-    told
 }

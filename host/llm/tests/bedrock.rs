@@ -17,8 +17,8 @@ use aws_credential_types::provider::token::SharedTokenProvider;
 use aws_sdk_bedrockruntime::config::Token;
 use mandate_llm::bedrock::Bedrock;
 use mandate_llm::catalog::{Row, rows};
+use mandate_llm::exchange::{Deadlines, client};
 use mandate_llm::fault::Billed;
-use mandate_llm::upstream::{Deadlines, client};
 use mandate_llm::wire::Answer;
 use mandate_llm::{
     Fault, Finish, Kind, Message, ModelClass, Provider, Request, Role, ToolCall, ToolChoice,

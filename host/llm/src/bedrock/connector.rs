@@ -1,8 +1,8 @@
 //! Carries the SDK's requests over the connections that all providers share, so that it needs no
 //! HTTP client of its own, and what fails is known as exactly as with the others.
 
+use crate::exchange::{self, Deadlines, HttpClient};
 use crate::fault::{Fault, Kind};
-use crate::upstream::{self, Deadlines, HttpClient};
 use aws_smithy_runtime_api::client::http::{
     HttpClient as SdkHttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings,
     SharedHttpConnector,
@@ -44,7 +44,7 @@ impl Connector {
             .map_err(|error| wrong(error.to_string()))?
             .to_bytes();
         let request = hyper::Request::from_parts(head, Full::new(body));
-        let answer = upstream::send(&self.client, self.deadlines, request).await?;
+        let answer = exchange::send(&self.client, self.deadlines, request).await?;
         let (head, body) = answer.into_parts();
         let is_stream = head.status.is_success()
             && head
@@ -55,7 +55,7 @@ impl Connector {
             SdkBody::from_body_1_x(Limited::new(body, MOST_STREAM))
         } else {
             let whole =
-                upstream::whole(body, head.status.is_success(), self.deadlines.between).await?;
+                exchange::whole(body, head.status.is_success(), self.deadlines.between).await?;
             SdkBody::from(whole)
         };
         HttpResponse::try_from(hyper::Response::from_parts(head, body))

@@ -1,7 +1,7 @@
 //! What a failure of the SDK or a refusal of Bedrock means.
 
+use crate::exchange::chain_of;
 use crate::fault::{Billed, Fault, Kind};
-use crate::upstream::chain_of;
 use crate::{pause, wire};
 use aws_credential_types::provider::error::{CredentialsError, TokenError};
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};

@@ -11,9 +11,10 @@ mod stream;
 mod thought;
 
 use crate::catalog::{Quirk, Row};
+use crate::exchange::{Deadlines, HttpClient, late};
 use crate::fault::{Fault, Kind};
 use crate::provider::{Heard, Provider};
-use crate::upstream::{Deadlines, HttpClient, cut, late};
+use crate::upstream::cut;
 use crate::wire::{Answer, Names, Vectors, Whom};
 use crate::{ModelClass, Price, Request};
 use ask::Asked;

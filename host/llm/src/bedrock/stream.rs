@@ -2,8 +2,8 @@
 
 use super::answer::{Said, usage};
 use super::{fault, thought};
+use crate::exchange::{Deadlines, late};
 use crate::fault::{Billed, Fault, Kind};
-use crate::upstream::{Deadlines, late};
 use crate::wire::{Answer, Names};
 use crate::{Heard, ToolCall, Usage};
 use aws_sdk_bedrockruntime::operation::RequestId as _;

@@ -7,12 +7,12 @@ use crate::meter::{Caller, Planned, Unpaid};
 use crate::redact::Redactor;
 use crate::seat::Seat;
 use crate::trace::Attempt;
-use crate::{LlmError, ModelClass, Price, Usage, measure};
+use crate::{LlmError, ModelClass, Price, Usage, measure, span};
 use mandate_types::MicroUsd;
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 /// How often one provider is asked for one call.
 const TRIES: u32 = 2;
@@ -105,6 +105,7 @@ struct Running<'a> {
     number: u32,
     most: MicroUsd,
     begun: Instant,
+    span: Span,
     is_over: bool,
 }
 
@@ -118,6 +119,7 @@ impl Running<'_> {
         meter.close(self.number, cost, attempt.uncertain);
         self.asked.seat.cost(cost);
         measure::attempt(&attempt, self.begun.elapsed());
+        span::ended(&self.span, &attempt);
         self.asked.round.push(attempt);
     }
 }
@@ -138,6 +140,7 @@ impl Asked<'_> {
     }
 
     fn pass_over(&self, why: String) {
+        span::passed_over(self.id(), self.model, &why);
         self.round
             .push(Attempt::passed_over(self.id(), self.model, why));
     }
@@ -277,27 +280,15 @@ impl Asked<'_> {
             }
         };
         let begun = Instant::now();
+        let span = span::attempt(self.id(), self.model, question.request());
         let mut running = Running {
             asked: self,
             number,
             most,
             begun,
+            span: span.clone(),
             is_over: false,
         };
-        // As OpenTelemetry names what is known of a request to a model.
-        let span = tracing::info_span!(
-            "model",
-            "gen_ai.operation.name" = if class == ModelClass::Embed {
-                "embeddings"
-            } else {
-                "chat"
-            },
-            "gen_ai.provider.name" = self.id(),
-            "gen_ai.request.model" = self.model,
-            "gen_ai.usage.input_tokens" = tracing::field::Empty,
-            "gen_ai.usage.output_tokens" = tracing::field::Empty,
-            "error.type" = tracing::field::Empty,
-        );
         let asked = question
             .ask(hidden.as_ref(), self.seat.provider.as_ref(), bare)
             .instrument(span.clone())
@@ -306,16 +297,17 @@ impl Asked<'_> {
         let fault = match asked {
             Ok(answer) => {
                 self.seat.answered(pass, class, took);
+                let known = Q::known(&answer);
                 // Who says that an answer used nothing says nothing.
-                let usage = Q::usage(&answer)
+                let usage = known
+                    .usage
                     .filter(|usage| usage.input_tokens > 0 || usage.output_tokens > 0);
+                span::answered(&span, &span::Known { usage, ..known });
                 // Who does not say what was used is paid as if all had been.
                 let (cost, uncertain) = self.billed(usage.as_ref(), most);
                 let answered = Attempt::answered(self.id(), self.model);
                 running.end(answered, cost, uncertain);
                 let usage = usage.unwrap_or_default();
-                span.record("gen_ai.usage.input_tokens", usage.input_tokens);
-                span.record("gen_ai.usage.output_tokens", usage.output_tokens);
                 measure::tokens(self.id(), self.model, &usage);
                 return Ok(Ok(Some((answer, usage))));
             }
@@ -323,9 +315,7 @@ impl Asked<'_> {
         };
         self.seat.failed(pass, class, &fault);
         let kind = fault.kind;
-        span.record("error.type", kind.as_str());
-        let _entered = span.enter();
-        tracing::warn!(provider = self.id(), model = self.model, kind = kind.as_str(), reason = %fault, "a model provider does not answer");
+        span::failed(&span, self.id(), self.model, &fault);
         let (cost, uncertain) = match &fault.billed {
             Billed::Nothing => (MicroUsd::ZERO, false),
             Billed::Used(usage) => self.billed(Some(usage), most),

@@ -4,10 +4,12 @@ use crate::fault::Fault;
 use crate::measure;
 use crate::provider::Heard;
 use crate::redact::{Redacted, Redactor};
+use crate::span::Known;
 use crate::structured;
 use crate::wire::{Answer, Vectors};
-use crate::{ModelClass, Price, Provider, Request, Usage};
+use crate::{ModelClass, Price, Provider, Request};
 use mandate_types::MicroUsd;
+use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
@@ -41,8 +43,11 @@ pub trait Question: Sync {
         bare: bool,
     ) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
 
-    /// Tokens, if the provider says.
-    fn usage(answer: &Self::Answer) -> Option<Usage>;
+    /// What is asked, if it is not about vectors.
+    fn request(&self) -> Option<&Request>;
+
+    /// What is known of an answer.
+    fn known(answer: &Self::Answer) -> Known<'_>;
 
     /// Whether somebody heard a part of an answer already: then nobody else may answer.
     fn is_heard(&self) -> bool {
@@ -97,8 +102,12 @@ impl Question for Request {
         Ok(answer)
     }
 
-    fn usage(answer: &Answer) -> Option<Usage> {
-        answer.usage
+    fn request(&self) -> Option<&Request> {
+        Some(self)
+    }
+
+    fn known(answer: &Answer) -> Known<'_> {
+        known(answer)
     }
 
     fn conform(&self, answer: &mut Answer) -> Result<(), (Self, String)> {
@@ -112,6 +121,14 @@ fn asked(request: &Request, bare: bool) -> Cow<'_, Request> {
     match bare {
         true => Cow::Owned(request.without_thoughts()),
         false => Cow::Borrowed(request),
+    }
+}
+
+fn known(answer: &Answer) -> Known<'_> {
+    Known {
+        usage: answer.usage,
+        finish: Some(answer.finish),
+        id: answer.extra.get("id").and_then(Value::as_str),
     }
 }
 
@@ -145,8 +162,15 @@ impl Question for Texts<'_> {
         provider.embed(hidden.map_or(self.0, Vec::as_slice)).await
     }
 
-    fn usage(answer: &Vectors) -> Option<Usage> {
-        answer.usage
+    fn request(&self) -> Option<&Request> {
+        None
+    }
+
+    fn known(answer: &Vectors) -> Known<'_> {
+        Known {
+            usage: answer.usage,
+            ..Known::default()
+        }
     }
 
     fn conform(&self, _: &mut Vectors) -> Result<(), (Self, String)> {
@@ -219,8 +243,12 @@ impl Question for Streamed<'_> {
         Ok(answer)
     }
 
-    fn usage(answer: &Answer) -> Option<Usage> {
-        answer.usage
+    fn request(&self) -> Option<&Request> {
+        Some(self.request)
+    }
+
+    fn known(answer: &Answer) -> Known<'_> {
+        known(answer)
     }
 
     fn may_be_asked_twice(&self) -> bool {

@@ -9,6 +9,7 @@ use serde_json::{Map, json};
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Answers as it is told to, in order, and with "yes" after that.
 struct Scripted {

@@ -9,7 +9,8 @@
 
 use mandate_llm::catalog::{Row, rows};
 use mandate_llm::chain::Settings;
-use mandate_llm::upstream::{Deadlines, Upstream, client};
+use mandate_llm::exchange::{Deadlines, client};
+use mandate_llm::upstream::Upstream;
 use mandate_llm::{
     Caller, Chain, Message, Meter, ModelClass, Planned, Provider, Request, Role, Unpaid,
 };

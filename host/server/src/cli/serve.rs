@@ -44,7 +44,7 @@ pub struct Args {
 /// When it cannot start.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let begun = Instant::now();
-    observability::start_logging();
+    let traces = observability::start_logging()?;
     let point = std::env::var("MANDATE_CRASH_POINT").ok();
     mandate_store::crash::arm(point.as_deref()).map_err(anyhow::Error::msg)?;
     let config = Config::read(args.config.as_deref())?;
@@ -100,6 +100,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     if let Err(error) = host.series.settle().await {
         tracing::warn!(%error, "telemetry was not put away; the next start reads it again, nothing is lost");
+    }
+    if let Some(traces) = traces {
+        traces.stop().await;
     }
     tracing::info!("stopped");
     Ok(())

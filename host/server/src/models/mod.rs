@@ -8,8 +8,9 @@ pub use config::ModelConfig;
 use anyhow::{Context, bail};
 use mandate_llm::bedrock::Bedrock;
 use mandate_llm::catalog::{self, Row, Wire};
+use mandate_llm::exchange::{HttpClient, client};
 use mandate_llm::providers::Simulated;
-use mandate_llm::upstream::{HttpClient, Upstream, client};
+use mandate_llm::upstream::Upstream;
 use mandate_llm::{Chain, Provider};
 use std::sync::Arc;
 
@@ -129,7 +130,7 @@ fn key(row: &Row) -> Option<(String, String)> {
 }
 
 /// TLS with the authorities that this machine trusts.
-fn tls() -> anyhow::Result<rustls::ClientConfig> {
+pub fn tls() -> anyhow::Result<rustls::ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());

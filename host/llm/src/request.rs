@@ -1,12 +1,10 @@
-//! What is asked of a model and what it answers, as `mandate:llm` says it, without a vendor's words.
+//! What is asked of a model, as `mandate:llm` says it, without a vendor's words.
 
-use crate::LlmError;
-use crate::trace::Attempt;
-use mandate_types::MicroUsd;
+use crate::message::length;
+use crate::{LlmError, Message, Role};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// What plugins ask for instead of a vendor's model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,112 +25,6 @@ impl ModelClass {
             Self::Fast => "fast",
             Self::Smart => "smart",
             Self::Embed => "embed",
-        }
-    }
-}
-
-/// Who says a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// The frame that the agent's author gives.
-    System,
-    /// Who wants something.
-    User,
-    /// The model.
-    Assistant,
-    /// The answer to a tool call.
-    Tool,
-}
-
-/// The model's wish that a tool be called.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ToolCall {
-    /// Unique within the conversation; the answer names it.
-    pub id: String,
-    /// One of the offered tools.
-    pub name: String,
-    /// For the tool's schema; the caller validates it.
-    pub arguments: Value,
-}
-
-/// One message of a conversation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Message {
-    /// Who says it.
-    pub role: Role,
-    /// What; may be empty when there are tool calls.
-    pub text: String,
-    /// Only in messages of the assistant.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tool_calls: Vec<ToolCall>,
-    /// In messages of role `tool`: the id of the call that this answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tool_call_id: Option<String>,
-    /// What the provider said beside it. No part of the conversation: not in journals, not in what
-    /// is compared, and sent to nobody else.
-    #[serde(skip)]
-    pub thoughts: Option<Arc<Thoughts>>,
-}
-
-/// What a provider said beside a message of the assistant, and may want to hear again: what its
-/// model thought, and signatures of that.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Thoughts {
-    /// Who said it.
-    pub provider: String,
-    /// With which model.
-    pub model: String,
-    /// As [`Response::extra`] has it.
-    pub said: Map<String, Value>,
-}
-
-impl Thoughts {
-    /// Where [`Response::extra`] has what belongs to the message itself, by wire.
-    const PLACES: [&str; 2] = ["message", "content"];
-
-    /// Those of an answer, if it has any.
-    pub fn of(answer: &Response) -> Option<Self> {
-        let said: Map<String, Value> = Self::PLACES
-            .iter()
-            .filter_map(|place| Some(((*place).to_owned(), answer.extra.get(*place)?.clone())))
-            .collect();
-        (!said.is_empty()).then(|| Self {
-            provider: answer.provider.clone(),
-            model: answer.model.clone(),
-            said,
-        })
-    }
-
-    /// The bytes that a provider would read.
-    pub fn bytes(&self) -> usize {
-        self.said.values().map(json_len).sum()
-    }
-}
-
-impl Message {
-    /// A message of text alone.
-    pub fn text(role: Role, text: impl Into<String>) -> Self {
-        Self {
-            role,
-            text: text.into(),
-            tool_calls: Vec::new(),
-            tool_call_id: None,
-            thoughts: None,
-        }
-    }
-
-    /// What `model` of `provider` said beside it; what another said is not for it.
-    pub fn thoughts_of(&self, provider: &str, model: &str) -> Option<&Map<String, Value>> {
-        let thoughts = self.thoughts.as_deref()?;
-        (thoughts.provider == provider && thoughts.model == model).then_some(&thoughts.said)
-    }
-
-    /// The answer to the call `id`.
-    pub fn tool_result(id: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            tool_call_id: Some(id.into()),
-            ..Self::text(Role::Tool, text)
         }
     }
 }
@@ -321,7 +213,7 @@ impl Request {
             let calls = m
                 .tool_calls
                 .iter()
-                .map(|c| c.id.len() + c.name.len() + json_len(&c.arguments));
+                .map(|c| c.id.len() + c.name.len() + length(&c.arguments));
             let thoughts = m.thoughts.as_ref().map_or(0, |thoughts| thoughts.bytes());
             let id = m.tool_call_id.as_ref().map_or(0, String::len);
             m.text.len() + id + calls.sum::<usize>() + thoughts
@@ -329,8 +221,8 @@ impl Request {
         let tools = self
             .tools
             .iter()
-            .map(|t| t.name.len() + t.description.len() + json_len(&t.parameters));
-        let schema = self.output_schema.as_ref().map_or(0, json_len);
+            .map(|t| t.name.len() + t.description.len() + length(&t.parameters));
+        let schema = self.output_schema.as_ref().map_or(0, length);
         (messages.sum::<usize>() + tools.sum::<usize>() + schema) as u64
     }
 }
@@ -339,112 +231,10 @@ fn invalid(reason: impl Into<String>) -> Result<(), LlmError> {
     Err(LlmError::invalid(reason))
 }
 
-fn json_len(value: &Value) -> usize {
-    value.to_string().len()
-}
-
-/// Why the model ended its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Finish {
-    /// It was done, or met a stop text.
-    Stop,
-    /// It waits for tools.
-    ToolCalls,
-    /// `max_output_tokens` was reached; the text is cut.
-    Length,
-    /// The provider withheld it.
-    Filtered,
-}
-
-/// Tokens used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// All tokens read.
-    pub input_tokens: u64,
-    /// Of the input, those from the provider's cache.
-    pub cached_tokens: u64,
-    /// Of the input, those that were written to that cache.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub cache_write_tokens: u64,
-    /// All tokens written.
-    pub output_tokens: u64,
-    /// Of the output, those not shown.
-    pub reasoning_tokens: u64,
-}
-
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
-/// A model's answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Response {
-    /// Of role `assistant`.
-    pub message: Message,
-    /// Why it ended.
-    pub finish: Finish,
-    /// Tokens used.
-    pub usage: Usage,
-    /// What the call cost, with the attempts before it.
-    pub cost: MicroUsd,
-    /// Who answered.
-    pub provider: String,
-    /// With which model.
-    pub model: String,
-    /// True when no model was asked and the host played its part.
-    pub simulated: bool,
-    /// True when it was answered before, and nobody was asked now.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub cached: bool,
-    /// What else the provider said.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub extra: Map<String, Value>,
-    /// What was tried, in order; the last was answered. Empty if it was the first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attempts: Vec<Attempt>,
-}
-
-impl Response {
-    /// Whether nobody knows what a part of it cost.
-    pub fn is_uncertain(&self) -> bool {
-        self.attempts.iter().any(|attempt| attempt.uncertain)
-    }
-}
-
-impl Embeddings {
-    /// As of [`Response::is_uncertain`].
-    pub fn is_uncertain(&self) -> bool {
-        self.attempts.iter().any(|attempt| attempt.uncertain)
-    }
-}
-
-/// Vectors of texts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Embeddings {
-    /// One per text, in order, each of length 1.
-    pub vectors: Vec<Vec<f32>>,
-    /// Tokens used.
-    pub usage: Usage,
-    /// What they cost.
-    pub cost: MicroUsd,
-    /// Who answered.
-    pub provider: String,
-    /// With which model.
-    pub model: String,
-    /// True when no model was asked and the host played its part.
-    pub simulated: bool,
-    /// True when it was answered before, and nobody was asked now.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub cached: bool,
-    /// What was tried, in order; the last was answered. Empty if it was the first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attempts: Vec<Attempt>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ToolCall;
     use serde_json::json;
 
     fn request(messages: Vec<Message>) -> Request {
