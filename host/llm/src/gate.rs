@@ -1,14 +1,15 @@
-//! How many requests a provider gets at once and in a minute, and who of those that wait is next:
-//! plugins take turns, so that one with a thousand calls does not starve one with a single call.
+//! How many requests a provider gets at once, and how many with how many tokens in a minute, and who
+//! of those that wait is next: plugins take turns, so that one with a thousand calls does not starve
+//! one with a single call.
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use crate::bucket::Bucket;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// What a provider takes; nothing is unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,42 +19,72 @@ pub struct Limits {
     pub concurrency: Option<NonZeroU32>,
     /// Requests in a minute.
     pub requests_per_minute: Option<NonZeroU32>,
+    /// Tokens in a minute, read and written: until they are counted, four bytes of a request are
+    /// one, and the answer is as long as it may be.
+    pub tokens_per_minute: Option<NonZeroU32>,
 }
 
 /// Lets requests to one provider pass.
 pub struct Gate {
     concurrency: Option<NonZeroU32>,
-    rate: Option<DefaultDirectRateLimiter>,
     inner: Mutex<Inner>,
 }
 
-#[derive(Default)]
+/// Who waits, with so many tokens.
+struct Waiting {
+    sender: oneshot::Sender<Permit>,
+    tokens: f64,
+}
+
 struct Inner {
     running: u32,
+    requests: Option<Bucket>,
+    tokens: Option<Bucket>,
     /// Those that wait, by plugin; the plugin in front is next, and then goes to the back.
-    ring: VecDeque<(String, VecDeque<oneshot::Sender<Permit>>)>,
-    /// The next turn comes by itself, when the rate allows it.
-    is_timed: bool,
+    ring: VecDeque<(String, VecDeque<Waiting>)>,
+    /// When the next turn comes by itself, because the rates allow it then.
+    timed: Option<Instant>,
 }
 
 /// The right to one request, as long as it is held.
-pub struct Permit(Arc<Gate>);
+pub struct Permit {
+    gate: Arc<Gate>,
+    tokens: f64,
+}
+
+impl Permit {
+    /// So many tokens were used; what was taken for more is given back.
+    pub fn used(&self, tokens: u64) {
+        let unused = self.tokens - tokens as f64;
+        let mut inner = self.gate.inner();
+        if let Some(bucket) = &mut inner.tokens {
+            // Who used more than was thought pays that, too.
+            bucket.give_back(unused);
+        }
+        drop(inner);
+        self.gate.turn();
+    }
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.inner().running -= 1;
-        self.0.turn();
+        self.gate.inner().running -= 1;
+        self.gate.turn();
     }
 }
 
 impl Gate {
     /// A gate with these limits.
     pub fn new(limits: Limits) -> Arc<Self> {
-        let quota = limits.requests_per_minute.map(Quota::per_minute);
         Arc::new(Self {
             concurrency: limits.concurrency,
-            rate: quota.map(RateLimiter::direct),
-            inner: Mutex::default(),
+            inner: Mutex::new(Inner {
+                running: 0,
+                requests: limits.requests_per_minute.map(Bucket::of),
+                tokens: limits.tokens_per_minute.map(Bucket::of),
+                ring: VecDeque::new(),
+                timed: None,
+            }),
         })
     }
 
@@ -61,16 +92,24 @@ impl Gate {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until it is the turn of `plugin`, but no longer than `most`. None if it is not by then.
-    pub async fn enter(self: &Arc<Self>, plugin: &str, most: Duration) -> Option<Permit> {
+    /// Waits until it is the turn of `plugin` with a request of about so many tokens, but no
+    /// longer than `most`. None if it is not by then.
+    pub async fn enter(
+        self: &Arc<Self>,
+        plugin: &str,
+        tokens: u64,
+        most: Duration,
+    ) -> Option<Permit> {
         let (sender, permit) = oneshot::channel();
         {
+            let tokens = tokens as f64;
+            let waiting = Waiting { sender, tokens };
             let mut inner = self.inner();
             match inner.ring.iter_mut().find(|(name, _)| name == plugin) {
-                Some((_, queue)) => queue.push_back(sender),
+                Some((_, queue)) => queue.push_back(waiting),
                 None => inner
                     .ring
-                    .push_back((plugin.to_owned(), VecDeque::from([sender]))),
+                    .push_back((plugin.to_owned(), VecDeque::from([waiting]))),
             }
         }
         self.turn();
@@ -82,21 +121,22 @@ impl Gate {
         loop {
             let (sender, permit) = {
                 let mut inner = self.inner();
-                let Some(sender) = self.next(&mut inner) else {
+                let Some(Waiting { sender, tokens }) = self.next(&mut inner) else {
                     return;
                 };
                 inner.running += 1;
-                (sender, Permit(self.clone()))
+                let gate = self.clone();
+                (sender, Permit { gate, tokens })
             };
             // Who left meanwhile gives it back: a permit that is dropped takes its own turn.
             if let Err(unused) = sender.send(permit) {
-                drop(unused);
+                unused.used(0);
                 return;
             }
         }
     }
 
-    fn next(self: &Arc<Self>, inner: &mut Inner) -> Option<oneshot::Sender<Permit>> {
+    fn next(self: &Arc<Self>, inner: &mut Inner) -> Option<Waiting> {
         if self
             .concurrency
             .is_some_and(|most| inner.running >= most.get())
@@ -105,7 +145,7 @@ impl Gate {
         }
         // Who gave up is not next.
         while let Some((_, queue)) = inner.ring.front_mut() {
-            while queue.front().is_some_and(oneshot::Sender::is_closed) {
+            while queue.front().is_some_and(|it| it.sender.is_closed()) {
                 queue.pop_front();
             }
             if !queue.is_empty() {
@@ -113,30 +153,37 @@ impl Gate {
             }
             inner.ring.pop_front();
         }
-        if inner.ring.is_empty() {
-            return None;
-        }
-        if let Some(rate) = &self.rate
-            && let Err(later) = rate.check()
-        {
-            if !inner.is_timed {
-                inner.is_timed = true;
-                let wait = later.wait_time_from(DefaultClock::default().now());
+        let tokens = inner.ring.front()?.1.front()?.tokens;
+        let wait = |bucket: &mut Option<Bucket>, much| match bucket {
+            Some(bucket) => bucket.wait(much),
+            None => Duration::ZERO,
+        };
+        let wait = wait(&mut inner.requests, 1.0).max(wait(&mut inner.tokens, tokens));
+        if !wait.is_zero() {
+            let at = Instant::now() + wait;
+            // Who waited longer may have left.
+            if inner.timed.is_none_or(|timed| at < timed) {
+                inner.timed = Some(at);
                 let gate = self.clone();
                 tokio::spawn(async move {
-                    tokio::time::sleep(wait).await;
-                    gate.inner().is_timed = false;
+                    tokio::time::sleep_until(at).await;
+                    gate.inner().timed.take_if(|timed| *timed <= at);
                     gate.turn();
                 });
             }
             return None;
         }
+        for (bucket, much) in [(&mut inner.requests, 1.0), (&mut inner.tokens, tokens)] {
+            if let Some(bucket) = bucket {
+                bucket.take(much);
+            }
+        }
         let (plugin, mut queue) = inner.ring.pop_front()?;
-        let sender = queue.pop_front();
+        let waiting = queue.pop_front();
         if !queue.is_empty() {
             inner.ring.push_back((plugin, queue));
         }
-        sender
+        waiting
     }
 }
 
@@ -147,7 +194,7 @@ mod tests {
     fn gate(concurrency: u32) -> Arc<Gate> {
         Gate::new(Limits {
             concurrency: NonZeroU32::new(concurrency),
-            requests_per_minute: None,
+            ..Limits::default()
         })
     }
 
@@ -156,23 +203,23 @@ mod tests {
     #[tokio::test]
     async fn no_more_than_allowed_are_under_way() {
         let gate = gate(2);
-        let first = gate.enter("a", LONG).await.unwrap();
-        let _second = gate.enter("a", LONG).await.unwrap();
-        assert!(gate.enter("a", Duration::ZERO).await.is_none());
+        let first = gate.enter("a", 1, LONG).await.unwrap();
+        let _second = gate.enter("a", 1, LONG).await.unwrap();
+        assert!(gate.enter("a", 1, Duration::ZERO).await.is_none());
         drop(first);
-        assert!(gate.enter("a", LONG).await.is_some());
+        assert!(gate.enter("a", 1, LONG).await.is_some());
     }
 
     #[tokio::test]
     async fn plugins_take_turns_however_many_calls_one_has() {
         let gate = gate(1);
-        let first = gate.enter("many", LONG).await.unwrap();
+        let first = gate.enter("many", 1, LONG).await.unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut waiting = Vec::new();
         for plugin in ["many", "many", "many", "one", "two"] {
             let (gate, order) = (gate.clone(), order.clone());
             let mut entered = Box::pin(async move {
-                let permit = gate.enter(plugin, LONG).await.unwrap();
+                let permit = gate.enter(plugin, 1, LONG).await.unwrap();
                 order.lock().unwrap().push(plugin);
                 drop(permit);
             });
@@ -191,26 +238,65 @@ mod tests {
     #[tokio::test]
     async fn who_gives_up_does_not_keep_the_place() {
         let gate = gate(1);
-        let first = gate.enter("a", LONG).await.unwrap();
+        let first = gate.enter("a", 1, LONG).await.unwrap();
         for _ in 0..3 {
-            assert!(gate.enter("b", Duration::ZERO).await.is_none());
+            assert!(gate.enter("b", 1, Duration::ZERO).await.is_none());
         }
         drop(first);
-        let second = gate.enter("c", LONG).await;
+        let second = gate.enter("c", 1, LONG).await;
         assert!(second.is_some());
         drop(second);
         assert_eq!(gate.inner().running, 0);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_minute_has_so_many_and_no_more() {
         let gate = Gate::new(Limits {
-            concurrency: None,
             requests_per_minute: NonZeroU32::new(3),
+            ..Limits::default()
         });
         for _ in 0..3 {
-            drop(gate.enter("a", LONG).await.unwrap());
+            drop(gate.enter("a", 1, LONG).await.unwrap());
         }
-        assert!(gate.enter("a", Duration::from_millis(20)).await.is_none());
+        let begun = tokio::time::Instant::now();
+        assert!(gate.enter("a", 1, Duration::from_secs(19)).await.is_none());
+        assert!(gate.enter("a", 1, LONG).await.is_some());
+        assert_eq!(begun.elapsed().as_secs(), 20);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_used_lets_others_pass() {
+        let gate = Gate::new(Limits {
+            tokens_per_minute: NonZeroU32::new(600),
+            ..Limits::default()
+        });
+        let first = gate.enter("a", 500, LONG).await.unwrap();
+        assert!(gate.enter("b", 200, Duration::from_secs(1)).await.is_none());
+        let mut second = Box::pin(gate.enter("b", 200, LONG));
+        assert!(futures_util::poll!(&mut second).is_pending());
+        first.used(40);
+        let begun = tokio::time::Instant::now();
+        let second = second.await.unwrap();
+        assert!(begun.elapsed().is_zero());
+        // More than was thought: the next wait for it. 600 + 10 - 40 - 500 are left.
+        second.used(500);
+        assert!(gate.enter("a", 100, Duration::from_secs(1)).await.is_none());
+        assert!(gate.enter("a", 100, LONG).await.is_some());
+        assert_eq!(begun.elapsed().as_secs(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_left_took_nothing() {
+        let gate = Gate::new(Limits {
+            tokens_per_minute: NonZeroU32::new(600),
+            concurrency: NonZeroU32::new(1),
+            ..Limits::default()
+        });
+        let first = gate.enter("a", 100, LONG).await.unwrap();
+        assert!(gate.enter("b", 500, Duration::ZERO).await.is_none());
+        drop(first);
+        let begun = tokio::time::Instant::now();
+        assert!(gate.enter("c", 500, LONG).await.is_some());
+        assert!(begun.elapsed().is_zero());
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod bedrock;
 pub mod breaker;
+mod bucket;
 pub mod cache;
 pub mod catalog;
 pub mod chain;

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 /// Thoughts that can be read, with the signature that says whose they are.
 pub fn readable(text: &str, signature: Option<&str>) -> Value {
-    let mut thought = json!({"text": text});
-    if let Some(signature) = signature {
-        thought["signature"] = signature.into();
-    }
+    let thought = match signature {
+        Some(signature) => json!({"text": text, "signature": signature}),
+        None => json!({"text": text}),
+    };
     json!({"reasoningContent": {"reasoningText": thought}})
 }
 

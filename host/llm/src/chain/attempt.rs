@@ -3,6 +3,7 @@
 use super::question::Question;
 use crate::breaker::Pass;
 use crate::fault::{Billed, Fault, Kind};
+use crate::gate::{Gate, Permit};
 use crate::meter::{Caller, Planned, Unpaid};
 use crate::redact::Redactor;
 use crate::seat::Seat;
@@ -10,7 +11,7 @@ use crate::trace::Attempt;
 use crate::{LlmError, ModelClass, Price, Usage, measure, span};
 use mandate_types::MicroUsd;
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::{Instrument as _, Span};
 
@@ -206,6 +207,11 @@ impl Asked<'_> {
         Ok(None)
     }
 
+    async fn enter(&self, gate: &Arc<Gate>, question: &impl Question) -> Option<Permit> {
+        let plugin = self.caller.plugin;
+        gate.enter(plugin, question.about(), LONGEST_QUEUE).await
+    }
+
     fn pass(&self, class: ModelClass) -> Result<Pass<'_>, (String, Option<Duration>)> {
         self.seat.pass(class, self.insists)
     }
@@ -243,9 +249,9 @@ impl Asked<'_> {
         if let Err(left_alone) = self.pass(class) {
             return Ok(Ok(self.leave(left_alone)));
         }
-        let _permit = match &self.seat.gate {
+        let permit = match &self.seat.gate {
             None => None,
-            Some(gate) => match gate.enter(self.caller.plugin, LONGEST_QUEUE).await {
+            Some(gate) => match self.enter(gate, question).await {
                 Some(permit) => Some(permit),
                 None => {
                     let waited = LONGEST_QUEUE.as_secs();
@@ -307,6 +313,9 @@ impl Asked<'_> {
                 let (cost, uncertain) = self.billed(usage.as_ref(), most);
                 let answered = Attempt::answered(self.id(), self.model);
                 running.end(answered, cost, uncertain);
+                if let Some(usage) = &usage {
+                    count(permit.as_ref(), usage);
+                }
                 let usage = usage.unwrap_or_default();
                 measure::tokens(self.id(), self.model, &usage);
                 return Ok(Ok(Some((answer, usage))));
@@ -317,13 +326,26 @@ impl Asked<'_> {
         let kind = fault.kind;
         span::failed(&span, self.id(), self.model, &fault);
         let (cost, uncertain) = match &fault.billed {
-            Billed::Nothing => (MicroUsd::ZERO, false),
-            Billed::Used(usage) => self.billed(Some(usage), most),
+            Billed::Nothing => {
+                count(permit.as_ref(), &Usage::default());
+                (MicroUsd::ZERO, false)
+            }
+            Billed::Used(usage) => {
+                count(permit.as_ref(), usage);
+                self.billed(Some(usage), most)
+            }
             Billed::Unknown => (most, true),
         };
         let failed = Attempt::failed(self.id(), self.model, kind, fault.reason.clone());
         running.end(failed, cost, uncertain);
         Ok(Err(fault))
+    }
+}
+
+/// So many tokens were used. Where nobody knows, as many were as were thought.
+fn count(permit: Option<&Permit>, usage: &Usage) {
+    if let Some(permit) = permit {
+        permit.used(usage.input_tokens.saturating_add(usage.output_tokens));
     }
 }
 

@@ -13,6 +13,9 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
+/// In English text; others have fewer.
+const BYTES_OF_A_TOKEN: u64 = 4;
+
 /// A question to a provider.
 pub trait Question: Sync {
     /// What comes of it.
@@ -42,6 +45,9 @@ pub trait Question: Sync {
         provider: &dyn Provider,
         bare: bool,
     ) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
+
+    /// About how many tokens are read and written for it; as [`crate::gate::Limits`] says.
+    fn about(&self) -> u64;
 
     /// What is asked, if it is not about vectors.
     fn request(&self) -> Option<&Request>;
@@ -102,6 +108,10 @@ impl Question for Request {
         Ok(answer)
     }
 
+    fn about(&self) -> u64 {
+        self.input_bytes() / BYTES_OF_A_TOKEN + u64::from(self.max_output_tokens)
+    }
+
     fn request(&self) -> Option<&Request> {
         Some(self)
     }
@@ -160,6 +170,11 @@ impl Question for Texts<'_> {
         _bare: bool,
     ) -> Result<Vectors, Fault> {
         provider.embed(hidden.map_or(self.0, Vec::as_slice)).await
+    }
+
+    fn about(&self) -> u64 {
+        let bytes: usize = self.0.iter().map(String::len).sum();
+        bytes as u64 / BYTES_OF_A_TOKEN
     }
 
     fn request(&self) -> Option<&Request> {
@@ -241,6 +256,10 @@ impl Question for Streamed<'_> {
         self.hear(&restorer.finish());
         redacted.restore(&mut answer.message);
         Ok(answer)
+    }
+
+    fn about(&self) -> u64 {
+        self.request.about()
     }
 
     fn request(&self) -> Option<&Request> {

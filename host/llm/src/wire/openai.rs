@@ -215,23 +215,22 @@ fn calls(message: &Message, whom: Whom<'_>) -> Value {
         .iter()
         .all(|c| signature(&c.id).is_none());
     let calls = message.tool_calls.iter().enumerate().map(|(place, call)| {
-        let mut said = json!({
-            "id": call.id,
-            "type": "function",
-            "function": {
-                "name": whom.names.there(&call.name),
-                "arguments": call.arguments.to_string(),
-            }
-        });
+        let mut said = Map::new();
+        let mut set = |name: &str, value: Value| said.insert(name.to_owned(), value);
+        set("id", json!(call.id));
+        set("type", json!("function"));
+        let name = whom.names.there(&call.name);
+        let arguments = call.arguments.to_string();
+        set("function", json!({"name": name, "arguments": arguments}));
         let nobodys = json!({"google": {"thought_signature": UNSIGNED}});
         let signature = match signature(&call.id) {
             None if is_unsigned && place == 0 => Some(&nobodys),
             own => own,
         };
         if let (true, Some(signature)) = (signs, signature) {
-            said["extra_content"] = signature.clone();
+            set("extra_content", signature.clone());
         }
-        said
+        Value::Object(said)
     });
     calls.collect()
 }
