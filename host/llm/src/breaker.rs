@@ -2,6 +2,7 @@
 //! wants, and then with one request at a time until one succeeds.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -51,9 +52,8 @@ struct Inner {
     failures: VecDeque<Instant>,
     /// Until then none passes; it was open if there is one.
     until: Option<Instant>,
-    /// The number of the probe that is under way.
-    probe: Option<u64>,
-    probes: u64,
+    /// Whether a probe is under way: nobody but itself ends it.
+    probing: bool,
 }
 
 /// The right to make one request. Dropping it without a word gives a probe back: nothing was
@@ -61,7 +61,7 @@ struct Inner {
 #[derive(Debug)]
 pub struct Pass<'a> {
     breaker: &'a Breaker,
-    probe: Option<u64>,
+    is_probe: bool,
 }
 
 impl Breaker {
@@ -86,20 +86,19 @@ impl Breaker {
         let Some(until) = inner.until else {
             return Ok(Pass {
                 breaker: self,
-                probe: None,
+                is_probe: false,
             });
         };
         if now < until {
             return Err(until - now);
         }
-        if inner.probe.is_some() {
+        if inner.probing {
             return Err(Duration::ZERO);
         }
-        inner.probes += 1;
-        inner.probe = Some(inner.probes);
+        inner.probing = true;
         Ok(Pass {
             breaker: self,
-            probe: inner.probe,
+            is_probe: true,
         })
     }
 
@@ -108,7 +107,7 @@ impl Breaker {
         let inner = self.inner();
         match inner.until {
             None => true,
-            Some(until) => now >= until && inner.probe.is_none(),
+            Some(until) => now >= until && !inner.probing,
         }
     }
 
@@ -124,20 +123,12 @@ impl Breaker {
 }
 
 impl Pass<'_> {
-    /// Whether it decides for all others.
-    pub fn is_probe(&self) -> bool {
-        self.probe.is_some()
-    }
-
     /// The request was answered. Only a probe closes what is open: an answer that was under way
     /// since before says nothing of now.
-    pub fn succeeded(self) {
+    pub fn succeeded(mut self) {
         let mut inner = self.breaker.inner();
-        if self.probe.is_some() && inner.probe == self.probe {
-            *inner = Inner {
-                probes: inner.probes,
-                ..Inner::default()
-            };
+        if mem::take(&mut self.is_probe) {
+            *inner = Inner::default();
         } else if inner.until.is_none() {
             inner.failures.clear();
         }
@@ -157,11 +148,7 @@ impl Pass<'_> {
             inner.failures.pop_front();
         }
         let too_many = inner.failures.len() >= settings.failures as usize;
-        let was_probe = self.probe.is_some() && inner.probe == self.probe;
-        if was_probe {
-            inner.probe = None;
-        }
-        if too_many || was_probe {
+        if too_many || self.is_probe {
             inner.keep_away(now + settings.cool_down);
         }
         if let Some(retry_after) = retry_after {
@@ -175,11 +162,7 @@ impl Pass<'_> {
 
     /// The provider is to be left alone for so long, whatever it did before.
     pub fn keep_away(self, now: Instant, least: Duration) {
-        let mut inner = self.breaker.inner();
-        if self.probe.is_some() && inner.probe == self.probe {
-            inner.probe = None;
-        }
-        inner.keep_away(now + least);
+        self.breaker.inner().keep_away(now + least);
     }
 }
 
@@ -191,12 +174,8 @@ impl Inner {
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        if self.probe.is_none() {
-            return;
-        }
-        let mut inner = self.breaker.inner();
-        if inner.probe == self.probe {
-            inner.probe = None;
+        if self.is_probe {
+            self.breaker.inner().probing = false;
         }
     }
 }
@@ -231,6 +210,15 @@ mod tests {
     }
 
     #[test]
+    fn a_minute_is_over_when_it_is_over() {
+        let (breaker, start) = breaker();
+        for second in [0, 1, 2, 3, 60] {
+            fail(&breaker, start + SECOND * second);
+        }
+        assert_eq!(breaker.state(start + SECOND * 60).0, BreakerState::Open);
+    }
+
+    #[test]
     fn an_answer_in_between_forgives() {
         let (breaker, now) = breaker();
         for _ in 0..4 {
@@ -251,17 +239,24 @@ mod tests {
         }
         let now = start + SECOND * 30;
         let probe = breaker.pass(now).unwrap();
-        assert!(probe.is_probe());
+        assert!(probe.is_probe);
         assert_eq!(breaker.pass(now).unwrap_err(), Duration::ZERO);
+        assert!(!breaker.would_pass(now));
         late.succeeded();
         assert_eq!(breaker.state(now).0, BreakerState::HalfOpen, "no probe");
         probe.failed(now, None);
         assert_eq!(breaker.state(now), (BreakerState::Open, Some(SECOND * 30)));
+        assert!(!breaker.would_pass(now), "it is left alone again");
         let now = now + SECOND * 30;
+        assert!(breaker.would_pass(now));
         drop(breaker.pass(now).unwrap());
+        assert!(breaker.would_pass(now), "who says nothing gives it back");
+        breaker.pass(now).unwrap().keep_away(now, SECOND);
+        let now = now + SECOND;
+        assert!(breaker.would_pass(now), "it wanted no more");
         breaker.pass(now).unwrap().succeeded();
         assert_eq!(breaker.state(now).0, BreakerState::Closed);
-        assert!(!breaker.pass(now).unwrap().is_probe());
+        assert!(!breaker.pass(now).unwrap().is_probe);
     }
 
     #[test]

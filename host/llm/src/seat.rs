@@ -20,7 +20,8 @@ pub struct Seat {
     pub provider: Arc<dyn Provider>,
     /// Before which its requests wait; none if it takes any.
     pub gate: Option<Arc<Gate>>,
-    breakers: BTreeMap<ModelClass, Breaker>,
+    /// One for each model: classes that have the same share it.
+    breakers: BTreeMap<ModelClass, Arc<Breaker>>,
     kept: Mutex<Kept>,
 }
 
@@ -62,11 +63,15 @@ pub struct Standing {
 impl Seat {
     /// A place for `provider`.
     pub fn new(provider: Arc<dyn Provider>, settings: BreakerSettings, limits: Limits) -> Self {
-        let breakers = [ModelClass::Fast, ModelClass::Smart, ModelClass::Embed]
-            .into_iter()
-            .filter(|class| provider.model(*class).is_some())
-            .map(|class| (class, Breaker::new(settings)))
-            .collect();
+        let mut of_models: BTreeMap<String, Arc<Breaker>> = BTreeMap::new();
+        let mut breakers = BTreeMap::new();
+        for class in [ModelClass::Fast, ModelClass::Smart, ModelClass::Embed] {
+            if let Some(model) = provider.model(class) {
+                let breaker = of_models.entry(model.to_owned());
+                let breaker = breaker.or_insert_with(|| Arc::new(Breaker::new(settings)));
+                breakers.insert(class, breaker.clone());
+            }
+        }
         Self {
             provider,
             gate: (limits != Limits::default()).then(|| Gate::new(limits)),
@@ -112,13 +117,22 @@ impl Seat {
         })
     }
 
-    /// Remembers an answer: the class is not out any more, and the key is good.
+    /// The classes that are served by the same model as `class`.
+    fn served_as(&self, class: ModelClass) -> impl Iterator<Item = ModelClass> {
+        let model = self.provider.model(class);
+        let classes = self.breakers.keys().copied();
+        classes.filter(move |other| self.provider.model(*other) == model)
+    }
+
+    /// Remembers an answer: its model is not out any more, and the key is good.
     pub fn answered(&self, pass: Pass<'_>, class: ModelClass, took: Duration) {
         pass.succeeded();
         let mut kept = self.kept();
         kept.answered += 1;
-        kept.out
-            .retain(|out, (kind, _)| *out != class && *kind != Kind::Key);
+        kept.out.retain(|_, (kind, _)| *kind != Kind::Key);
+        for class in self.served_as(class) {
+            kept.out.remove(&class);
+        }
         if kept.times.len() < MOST_TIMES {
             kept.times.push(took);
         } else {
@@ -148,7 +162,9 @@ impl Seat {
                 kept.out.insert(*class, (Kind::Key, fault.reason.clone()));
             }
         } else if fault.kind == Kind::Model {
-            kept.out.insert(class, (Kind::Model, fault.reason.clone()));
+            for class in self.served_as(class) {
+                kept.out.insert(class, (Kind::Model, fault.reason.clone()));
+            }
         }
     }
 
@@ -197,5 +213,141 @@ impl Seat {
             last_error: kept.last_error.clone(),
             cost: kept.cost,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Answer, Vectors};
+    use crate::{Heard, Price, Request};
+
+    /// `fast` and `smart` are the same model.
+    struct Two;
+
+    #[async_trait::async_trait]
+    impl Provider for Two {
+        fn id(&self) -> &str {
+            "two"
+        }
+        fn model(&self, class: ModelClass) -> Option<&str> {
+            Some(match class {
+                ModelClass::Embed => "vectors",
+                ModelClass::Fast | ModelClass::Smart => "words",
+            })
+        }
+        fn price(&self, _: ModelClass) -> Option<Price> {
+            None
+        }
+        async fn complete(&self, _: &Request) -> Result<Answer, Fault> {
+            Err(Fault::new(Kind::Model, "none"))
+        }
+        async fn stream(&self, request: &Request, _: Heard<'_>) -> Result<Answer, Fault> {
+            self.complete(request).await
+        }
+        async fn embed(&self, _: &[String]) -> Result<Vectors, Fault> {
+            Err(Fault::new(Kind::Model, "none"))
+        }
+    }
+
+    fn seat() -> Seat {
+        Seat::new(Arc::new(Two), BreakerSettings::default(), Limits::default())
+    }
+
+    fn would_pass(seat: &Seat) -> [bool; 3] {
+        [ModelClass::Fast, ModelClass::Smart, ModelClass::Embed].map(|class| seat.would_pass(class))
+    }
+
+    fn fail(seat: &Seat, class: ModelClass, kind: Kind) {
+        let pass = seat.pass(class, true).unwrap();
+        seat.failed(pass, class, &Fault::new(kind, "no"));
+    }
+
+    #[test]
+    fn what_a_model_does_counts_for_all_that_it_serves() {
+        let seat = seat();
+        for class in [ModelClass::Fast, ModelClass::Smart]
+            .into_iter()
+            .cycle()
+            .take(5)
+        {
+            assert_eq!(would_pass(&seat), [true; 3]);
+            fail(&seat, class, Kind::Busy);
+        }
+        assert_eq!(would_pass(&seat), [false, false, true]);
+        let standing = seat.standing();
+        assert_eq!((standing.answered, standing.failed), (0, 5));
+        assert_eq!(standing.last_error.as_deref(), Some("no"));
+        assert_eq!(standing.breakers[&ModelClass::Smart].0, BreakerState::Open);
+        assert_eq!(
+            standing.breakers[&ModelClass::Embed].0,
+            BreakerState::Closed
+        );
+    }
+
+    #[test]
+    fn who_is_out_stays_out_until_a_test_of_it_succeeds() {
+        let seat = seat();
+        fail(&seat, ModelClass::Fast, Kind::Model);
+        assert_eq!(would_pass(&seat), [false, false, true]);
+        assert_eq!(seat.standing().out[&ModelClass::Smart], "no");
+        let (why, wait) = seat.pass(ModelClass::Smart, false).unwrap_err();
+        assert!(why.contains("know the model") && wait.is_none(), "{why}");
+        fail(&seat, ModelClass::Embed, Kind::Key);
+        assert_eq!(would_pass(&seat), [false; 3]);
+        let (why, _) = seat.pass(ModelClass::Embed, false).unwrap_err();
+        assert!(why.contains("refuses the key"), "{why}");
+        // The key is good; whether the other model is known nobody can say.
+        let pass = seat.pass(ModelClass::Embed, true).unwrap();
+        seat.answered(pass, ModelClass::Embed, Duration::ZERO);
+        assert_eq!(would_pass(&seat), [true; 3]);
+        fail(&seat, ModelClass::Fast, Kind::Model);
+        let pass = seat.pass(ModelClass::Embed, true).unwrap();
+        seat.answered(pass, ModelClass::Embed, Duration::ZERO);
+        assert_eq!(would_pass(&seat), [false, false, true]);
+        let pass = seat.pass(ModelClass::Smart, true).unwrap();
+        seat.answered(pass, ModelClass::Smart, Duration::ZERO);
+        assert_eq!(would_pass(&seat), [true; 3]);
+    }
+
+    #[test]
+    fn who_spent_all_is_left_alone_for_an_hour_and_a_mistake_is_no_outage() {
+        let seat = seat();
+        for _ in 0..9 {
+            fail(&seat, ModelClass::Fast, Kind::Request);
+            fail(&seat, ModelClass::Fast, Kind::TooLong);
+        }
+        assert!(seat.would_pass(ModelClass::Fast));
+        fail(&seat, ModelClass::Fast, Kind::Spent);
+        let (_, wait) = seat.pass(ModelClass::Fast, false).unwrap_err();
+        let wait = wait.unwrap();
+        assert!(
+            wait <= SPENT && wait > SPENT - Duration::from_secs(60),
+            "{wait:?}"
+        );
+    }
+
+    #[test]
+    fn of_the_last_answers_it_is_known_how_long_they_took() {
+        let seat = seat();
+        assert_eq!(seat.latency(50), None);
+        let took = |milliseconds| {
+            let pass = seat.pass(ModelClass::Fast, false).unwrap();
+            seat.answered(pass, ModelClass::Fast, Duration::from_millis(milliseconds));
+        };
+        // The first are older than what is looked at.
+        (0..10).for_each(|_| took(100_000));
+        (1..=MOST_TIMES as u64).rev().for_each(took);
+        let percent = |percent| seat.latency(percent).unwrap().as_millis();
+        assert_eq!((percent(0), percent(50), percent(100)), (1, 129, 256));
+        assert_eq!(percent(95), 244);
+        seat.cost(MicroUsd(3));
+        seat.cost(MicroUsd(4));
+        let standing = seat.standing();
+        assert_eq!(standing.cost, MicroUsd(7));
+        assert_eq!(standing.answered, 10 + MOST_TIMES as u64);
+        let [p50, p95, p99] = [standing.p50, standing.p95, standing.p99];
+        let asked = [50, 95, 99].map(|percent| seat.latency(percent));
+        assert_eq!([p50, p95, p99], asked);
     }
 }

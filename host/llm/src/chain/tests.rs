@@ -193,7 +193,10 @@ async fn who_is_busy_is_asked_twice_and_then_the_next() {
     let a = Scripted::new("a", vec![Err(busy()), Err(busy())]);
     let b = Scripted::new("b", vec![]);
     let answer = chain(&[&a, &b]).complete(&request()).await.unwrap();
-    assert_eq!(answer.provider, "b");
+    assert_eq!(
+        (answer.provider.as_str(), answer.model.as_str()),
+        ("b", "m")
+    );
     assert_eq!(
         outcomes(&answer.attempts),
         [("a", "busy"), ("a", "busy"), ("b", "answered")]
@@ -414,4 +417,6 @@ async fn who_counts_more_than_can_have_been_used_is_not_believed() {
 }
 
 mod choice;
+mod kept;
 mod thoughts;
+mod vectors;

@@ -1,4 +1,4 @@
-//! How providers are chosen, who gets company, and whose answers are given again.
+//! How providers are chosen, who gets company, and what they are told.
 
 use super::*;
 
@@ -122,14 +122,14 @@ async fn an_unknown_price_counts_as_the_operator_says_and_is_never_sure() {
 }
 
 /// Answers after a while, and counts who waits.
-struct Slow {
+pub(super) struct Slow {
     id: &'static str,
     takes: Duration,
-    asked: AtomicUsize,
+    pub(super) asked: AtomicUsize,
 }
 
 impl Slow {
-    fn new(id: &'static str, takes: Duration) -> Arc<Self> {
+    pub(super) fn new(id: &'static str, takes: Duration) -> Arc<Self> {
         Arc::new(Self {
             id,
             takes,
@@ -200,61 +200,6 @@ async fn who_is_late_gets_company_and_both_are_paid() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_same_question_is_asked_once_and_only_of_the_same_tenant() {
-    let slow = Slow::new("slow", Duration::from_secs(1));
-    slow.asked.store(3, Ordering::Relaxed);
-    let chain = paid(Chain::new(vec![slow.clone()], Settings::default()));
-    let same = Request {
-        temperature: Some(0.0),
-        ..request()
-    };
-    let caller = chain.1.caller();
-    let (first, second) = futures_util::join!(
-        chain.0.complete(&same, &caller),
-        chain.0.complete(&same, &caller)
-    );
-    let (first, second) = (first.unwrap(), second.unwrap());
-    assert_eq!(slow.asked.load(Ordering::Relaxed), 3 + 1);
-    assert_eq!((first.cached, second.cached), (false, true));
-    assert_eq!((first.cost, second.cost), (MicroUsd(11), MicroUsd::ZERO));
-    assert!(chain.0.complete(&same, &caller).await.unwrap().cached);
-    let other = Caller {
-        tenant: "other",
-        ..caller
-    };
-    assert!(!chain.0.complete(&same, &other).await.unwrap().cached);
-    let longer = Request {
-        max_output_tokens: 11,
-        ..same
-    };
-    assert!(!chain.0.complete(&longer, &caller).await.unwrap().cached);
-    assert!(!chain.complete(&request()).await.unwrap().cached);
-    assert!(
-        !chain.complete(&request()).await.unwrap().cached,
-        "by chance it differs"
-    );
-}
-
-#[tokio::test]
-async fn a_failure_is_nobody_elses() {
-    let fail = || Err(Fault::arrived(Kind::Interrupted, "cut"));
-    let a = Scripted::new("a", vec![fail(), fail()]);
-    let chain = chain(&[&a]);
-    let same = Request {
-        temperature: Some(0.0),
-        ..request()
-    };
-    let caller = chain.1.caller();
-    let asked = futures_util::join!(
-        chain.0.complete(&same, &caller),
-        chain.0.complete(&same, &caller)
-    );
-    assert!(asked.0.is_err() && asked.1.is_err());
-    assert_eq!(a.asked(), 2);
-    assert!(chain.complete(&same).await.is_ok());
-}
-
 #[tokio::test]
 async fn what_was_heard_is_nobody_elses_to_finish() {
     let a = Scripted::new("a", vec![Ok("yes")]);
@@ -310,4 +255,57 @@ async fn a_mistake_that_company_finds_does_not_lose_the_first_answer() {
     for _ in 0..4 {
         assert_eq!(answers(&chain).await, "slow");
     }
+}
+
+#[tokio::test]
+async fn company_is_for_those_who_want_it_and_never_the_simulated_model() {
+    let simulated = || Arc::new(Simulated::priced(Price::FREE)) as Arc<dyn Provider>;
+    let hedged = || {
+        route(Route {
+            hedge: true,
+            ..Route::default()
+        })
+    };
+    let alone = Slow::new("alone", Duration::from_millis(30));
+    for (settings, second) in [
+        (hedged(), simulated()),
+        (
+            Settings::default(),
+            Slow::new("second", Duration::ZERO) as _,
+        ),
+    ] {
+        alone.asked.store(0, Ordering::Relaxed);
+        let chain = paid(Chain::new(vec![alone.clone(), second], settings));
+        for _ in 0..4 {
+            let answer = chain.complete(&request()).await.unwrap();
+            assert_eq!(answer.provider, "alone");
+            assert!(answer.attempts.is_empty(), "{:?}", answer.attempts);
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_asked_alone_is_asked_whatever_the_routes_say() {
+    let (a, b) = (Scripted::new("a", vec![]), Scripted::new("b", vec![]));
+    let only_a = route(Route {
+        order: vec!["a".into()],
+        ..Route::default()
+    });
+    let chain = chain_of(&[&a, &b], only_a);
+    let asked = Request {
+        temperature: Some(0.0),
+        ..request()
+    };
+    let only = chain.0.only("b").unwrap();
+    for _ in 0..2 {
+        let answer = only.complete(&asked, &chain.1.caller()).await.unwrap();
+        assert_eq!((answer.provider.as_str(), answer.cached), ("b", false));
+    }
+    assert!(chain.0.only("c").is_none());
+    let standings: Vec<(&str, u64)> = chain
+        .0
+        .standings()
+        .map(|(provider, standing)| (provider.id(), standing.answered))
+        .collect();
+    assert_eq!(standings, [("a", 0), ("b", 2)]);
 }
