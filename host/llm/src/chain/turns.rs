@@ -65,13 +65,10 @@ impl Chain {
         let hedges = route.is_some_and(|route| route.hedge) && question.may_be_asked_twice();
         let mut turns = asked.iter();
         while let Some((seat, turn)) = turns.next() {
-            let company = if hedges && !seat.provider.is_simulated() {
-                let next = turns.clone().next();
-                let next = next.filter(|(next, _)| !next.provider.is_simulated());
-                next.zip(seat.latency(95))
-            } else {
-                None
-            };
+            // The simulated model is the last, and nobody's company.
+            let next = turns.clone().next();
+            let next = next.filter(|(next, _)| hedges && !next.provider.is_simulated());
+            let company = next.zip(seat.latency(95));
             let (winner, answered) = match company {
                 None => (*seat, turn.ask(question).await?),
                 Some(((second, other), after)) => {
