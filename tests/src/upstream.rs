@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Does {
     /// Answers.
     Answers,
-    /// Answers 503.
+    /// Answers 503, and quotes the question.
     IsBusy,
     /// Sends a part of an answer, and breaks off.
     BreaksOff,
@@ -110,7 +110,12 @@ async fn answer(
         shared.served.fetch_add(1, Ordering::SeqCst);
     }
     match does {
-        Does::IsBusy => (StatusCode::SERVICE_UNAVAILABLE, [json], "{}").into_response(),
+        Does::IsBusy => {
+            // Some quote whoever asked.
+            let asked = body.pointer("/messages/0/content");
+            let said = serde_json::json!({"error": {"message": asked}}).to_string();
+            (StatusCode::SERVICE_UNAVAILABLE, [json], said).into_response()
+        }
         Does::BreaksOff => {
             let piece = Ok::<_, std::io::Error>("{\"choices\": [");
             let broken = Err(std::io::Error::other("it breaks off"));

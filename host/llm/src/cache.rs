@@ -76,9 +76,10 @@ impl Answered for Embeddings {
     }
 }
 
-/// Whether a model would answer the same again, as far as anybody can say.
+/// Whether a model would answer the same again, as far as anybody can say: also with what it
+/// thought, which is no part of the question.
 pub fn is_deterministic(request: &Request) -> bool {
-    request.temperature == Some(0.0)
+    request.temperature == Some(0.0) && !request.has_thoughts()
 }
 
 /// What tells questions apart: who asks, and everything that is asked.

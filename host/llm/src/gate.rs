@@ -27,6 +27,7 @@ pub struct Limits {
 /// Lets requests to one provider pass.
 pub struct Gate {
     concurrency: Option<NonZeroU32>,
+    tokens: Option<NonZeroU32>,
     inner: Mutex<Inner>,
 }
 
@@ -49,27 +50,41 @@ struct Inner {
 /// The right to one request, as long as it is held.
 pub struct Permit {
     gate: Arc<Gate>,
+    /// What was taken for it.
     tokens: f64,
+    is_asked: bool,
 }
 
 impl Permit {
-    /// So many tokens were used; what was taken for more is given back.
+    /// The request goes: what was taken for it is used, unless it is said to be less.
+    pub fn asks(&mut self) {
+        self.is_asked = true;
+    }
+
+    /// So many tokens were used: what was taken for more is given back, and who used more than
+    /// was thought pays that, too.
     pub fn used(&self, tokens: u64) {
-        let unused = self.tokens - tokens as f64;
-        let mut inner = self.gate.inner();
-        if let Some(bucket) = &mut inner.tokens {
-            // Who used more than was thought pays that, too.
-            bucket.give_back(unused);
-        }
-        drop(inner);
+        self.gate.counted(self.tokens, tokens as f64);
         self.gate.turn();
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        if !self.is_asked {
+            self.gate.counted(self.tokens, 0.0);
+        }
         self.gate.inner().running -= 1;
         self.gate.turn();
+    }
+}
+
+/// Somebody comes or leaves: whose turn is it?
+struct Turns<'a>(&'a Arc<Gate>);
+
+impl Drop for Turns<'_> {
+    fn drop(&mut self) {
+        self.0.turn();
     }
 }
 
@@ -78,6 +93,7 @@ impl Gate {
     pub fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             concurrency: limits.concurrency,
+            tokens: limits.tokens_per_minute,
             inner: Mutex::new(Inner {
                 running: 0,
                 requests: limits.requests_per_minute.map(Bucket::of),
@@ -100,9 +116,11 @@ impl Gate {
         tokens: u64,
         most: Duration,
     ) -> Option<Permit> {
+        // Who leaves in front of others lets them pass; dropped after the place in the line.
+        let _turns = Turns(self);
         let (sender, permit) = oneshot::channel();
         {
-            let tokens = tokens as f64;
+            let tokens = self.at_most(tokens as f64);
             let waiting = Waiting { sender, tokens };
             let mut inner = self.inner();
             match inner.ring.iter_mut().find(|(name, _)| name == plugin) {
@@ -116,6 +134,18 @@ impl Gate {
         tokio::time::timeout(most, permit).await.ok()?.ok()
     }
 
+    /// One request counts for no more than there is in a minute, whoever says so.
+    fn at_most(&self, tokens: f64) -> f64 {
+        let most = self.tokens.map_or(f64::MAX, |most| f64::from(most.get()));
+        tokens.min(most)
+    }
+
+    fn counted(&self, taken: f64, used: f64) {
+        if let Some(bucket) = &mut self.inner().tokens {
+            bucket.give_back(taken - self.at_most(used));
+        }
+    }
+
     /// Lets pass who may.
     fn turn(self: &Arc<Self>) {
         loop {
@@ -125,12 +155,16 @@ impl Gate {
                     return;
                 };
                 inner.running += 1;
-                let gate = self.clone();
-                (sender, Permit { gate, tokens })
+                let permit = Permit {
+                    gate: self.clone(),
+                    tokens,
+                    is_asked: false,
+                };
+                (sender, permit)
             };
             // Who left meanwhile gives it back: a permit that is dropped takes its own turn.
             if let Err(unused) = sender.send(permit) {
-                unused.used(0);
+                drop(unused);
                 return;
             }
         }
@@ -145,13 +179,14 @@ impl Gate {
         }
         // Who gave up is not next.
         while let Some((_, queue)) = inner.ring.front_mut() {
-            while queue.front().is_some_and(|it| it.sender.is_closed()) {
-                queue.pop_front();
-            }
-            if !queue.is_empty() {
+            let before = queue.len();
+            queue.retain(|it| !it.sender.is_closed());
+            if queue.len() == before {
                 break;
             }
-            inner.ring.pop_front();
+            // And whose it was has had his turn.
+            inner.ring.rotate_left(1);
+            inner.ring.retain(|(_, queue)| !queue.is_empty());
         }
         let tokens = inner.ring.front()?.1.front()?.tokens;
         let wait = |bucket: &mut Option<Bucket>, much| match bucket {
@@ -270,13 +305,15 @@ mod tests {
             tokens_per_minute: NonZeroU32::new(600),
             ..Limits::default()
         });
-        let first = gate.enter("a", 500, LONG).await.unwrap();
+        let mut first = gate.enter("a", 500, LONG).await.unwrap();
+        first.asks();
         assert!(gate.enter("b", 200, Duration::from_secs(1)).await.is_none());
         let mut second = Box::pin(gate.enter("b", 200, LONG));
         assert!(futures_util::poll!(&mut second).is_pending());
         first.used(40);
         let begun = tokio::time::Instant::now();
-        let second = second.await.unwrap();
+        let mut second = second.await.unwrap();
+        second.asks();
         assert!(begun.elapsed().is_zero());
         // More than was thought: the next wait for it. 600 + 10 - 40 - 500 are left.
         second.used(500);
@@ -286,17 +323,63 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_left_took_nothing() {
+    async fn who_asks_nobody_took_nothing() {
         let gate = Gate::new(Limits {
             tokens_per_minute: NonZeroU32::new(600),
-            concurrency: NonZeroU32::new(1),
             ..Limits::default()
         });
-        let first = gate.enter("a", 100, LONG).await.unwrap();
-        assert!(gate.enter("b", 500, Duration::ZERO).await.is_none());
-        drop(first);
         let begun = tokio::time::Instant::now();
-        assert!(gate.enter("c", 500, LONG).await.is_some());
+        for _ in 0..3 {
+            drop(gate.enter("a", 600, LONG).await.unwrap());
+        }
         assert!(begun.elapsed().is_zero());
+        // And who got the permit when he had left.
+        let mut left = Box::pin(gate.enter("a", 600, LONG));
+        let mut first = gate.enter("a", 600, LONG).await.unwrap();
+        assert!(futures_util::poll!(&mut left).is_pending());
+        first.asks();
+        first.used(0);
+        drop(first);
+        drop(left);
+        assert!(gate.enter("b", 600, Duration::ZERO).await.is_some());
+        assert_eq!(gate.inner().running, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_takes_more_than_a_minute_has_whoever_says_so() {
+        let gate = Gate::new(Limits {
+            tokens_per_minute: NonZeroU32::new(600),
+            ..Limits::default()
+        });
+        let mut huge = gate.enter("a", u64::MAX, LONG).await.unwrap();
+        huge.asks();
+        huge.used(u64::MAX);
+        drop(huge);
+        let begun = tokio::time::Instant::now();
+        assert!(gate.enter("b", 600, 2 * LONG).await.is_some());
+        assert_eq!(begun.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_in_front_lets_others_pass() {
+        let gate = Gate::new(Limits {
+            tokens_per_minute: NonZeroU32::new(600),
+            ..Limits::default()
+        });
+        let mut first = gate.enter("a", 500, LONG).await.unwrap();
+        first.asks();
+        let mut large = Box::pin(gate.enter("a", 600, Duration::from_secs(5)));
+        assert!(futures_util::poll!(&mut large).is_pending());
+        let mut next = Box::pin(gate.enter("a", 600, LONG));
+        assert!(futures_util::poll!(&mut next).is_pending());
+        let mut small = Box::pin(gate.enter("b", 50, LONG));
+        assert!(futures_util::poll!(&mut small).is_pending());
+        let begun = tokio::time::Instant::now();
+        let (large, small) = futures_util::join!(large, async {
+            let permit = small.await;
+            (permit.is_some(), begun.elapsed().as_secs())
+        });
+        assert!(large.is_none());
+        assert_eq!(small, (true, 5), "its plugin's next is not in front again");
     }
 }

@@ -1,6 +1,7 @@
 //! What is said in a conversation with a model, and what stands beside it.
 
 use crate::Response;
+use crate::redact::{Placeholders, Redacted};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -43,8 +44,8 @@ pub struct Message {
     /// In messages of role `tool`: the id of the call that this answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
-    /// What the provider said beside it. No part of the conversation: not in journals, not in what
-    /// is compared, and sent to nobody else.
+    /// What the provider said beside it: no part of the conversation, and not written with it
+    /// (journals have it with the answer).
     #[serde(skip)]
     pub thoughts: Option<Arc<Thoughts>>,
 }
@@ -57,25 +58,52 @@ pub struct Thoughts {
     pub provider: String,
     /// With which model.
     pub model: String,
-    /// As [`Response::extra`] has it.
+    /// The part of [`Response::extra`] that belongs to the message itself.
     pub said: Map<String, Value>,
+    /// As [`Response::stood_for`].
+    pub stood_for: Option<Placeholders>,
 }
 
 impl Thoughts {
-    /// Where [`Response::extra`] has what belongs to the message itself, by wire.
-    const PLACES: [&str; 2] = ["message", "content"];
-
     /// Those of an answer, if it has any.
     pub fn of(answer: &Response) -> Option<Self> {
-        let said: Map<String, Value> = Self::PLACES
-            .iter()
-            .filter_map(|place| Some(((*place).to_owned(), answer.extra.get(*place)?.clone())))
-            .collect();
+        let mut said = Map::new();
+        if let Some(content) = answer.extra.get("content").filter(|it| it.is_array()) {
+            said.insert("content".to_owned(), content.clone());
+        }
+        if let Some(Value::Object(beside)) = answer.extra.get("message") {
+            // What else may stand there nobody wants back.
+            let wanted = ["reasoning_content", "tool_calls"];
+            let fields = beside
+                .iter()
+                .filter(|(name, _)| wanted.contains(&name.as_str()));
+            let fields: Map<String, Value> = fields
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            if !fields.is_empty() {
+                said.insert("message".to_owned(), Value::Object(fields));
+            }
+        }
         (!said.is_empty()).then(|| Self {
             provider: answer.provider.clone(),
             model: answer.model.clone(),
             said,
+            stood_for: answer.stood_for.clone(),
         })
+    }
+
+    /// Whether they still mean what they meant, where prompts are redacted or not: placeholders in
+    /// them must stand for the same as in the request that they go with, and who saw everything
+    /// then and does not now would give away what he saw.
+    pub fn fit(&self, redacts: bool, redacted: Option<&Redacted>) -> bool {
+        match (&self.stood_for, redacts) {
+            (None, redacts) => !redacts,
+            (Some(stood_for), false) => stood_for.is_empty(),
+            (Some(stood_for), true) => {
+                let now = redacted.map(|redacted| redacted.within(&self.said));
+                now.unwrap_or_default() == *stood_for
+            }
+        }
     }
 
     /// The bytes that a provider would read.

@@ -30,6 +30,11 @@ pub trait Provider: Send + Sync {
         self.is_simulated()
     }
 
+    /// Whether its model of this class is told again what it said beside its answers.
+    fn hears_thoughts(&self, _class: ModelClass) -> bool {
+        false
+    }
+
     /// Answers once. The request has passed [`Request::check`].
     ///
     /// # Errors

@@ -102,14 +102,9 @@ impl Request {
         }
     }
 
-    /// The same without what providers said beside its messages.
-    #[must_use]
-    pub fn without_thoughts(&self) -> Self {
-        let mut bare = self.clone();
-        for message in &mut bare.messages {
-            message.thoughts = None;
-        }
-        bare
+    /// Whether something that a provider said beside its messages goes with it.
+    pub fn has_thoughts(&self) -> bool {
+        self.messages.iter().any(|said| said.thoughts.is_some())
     }
 
     /// Whether every provider could make sense of this; asked once, before any provider is.

@@ -1,6 +1,7 @@
 //! What a model answered, what was used for it, and what it cost.
 
 use crate::Message;
+use crate::redact::Placeholders;
 use crate::trace::Attempt;
 use mandate_types::MicroUsd;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,10 @@ pub struct Response {
     /// What else the provider said.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
+    /// For what the placeholders within `extra` stand, where the prompt was redacted; none where
+    /// the provider saw everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stood_for: Option<Placeholders>,
     /// What was tried, in order; the last was answered. Empty if it was the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,

@@ -2,11 +2,14 @@
 //! of them (opentelemetry.io/docs/specs/semconv/gen-ai): they still move, so they are here alone. A
 //! call is a span, and each attempt at a provider is one in it.
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::trace::Attempt;
 use crate::{Caller, Finish, ModelClass, Request, Usage};
 use tracing::Span;
 use tracing::field::Empty;
+
+/// Events with this target are for the host's own log, and go nowhere else.
+const LOG_ONLY: &str = "mandate::models";
 
 /// A call, with all that is tried for it.
 pub fn call(class: ModelClass, caller: &Caller<'_>) -> Span {
@@ -108,11 +111,25 @@ pub fn ended(span: &Span, attempt: &Attempt) {
     }
 }
 
-/// Why the attempt of `span` was not answered, for whoever reads it or the log.
+/// The answer did not have the form that was asked for.
+pub fn unfit(span: &Span) {
+    span.record("error.type", Kind::Unfit.as_str());
+    span.record("otel.status_code", "ERROR");
+}
+
+/// Why the attempt of `span` was not answered, for whoever reads the log: what the provider says
+/// may quote the prompt, and does not leave with the span.
 pub fn failed(span: &Span, provider: &str, model: &str, fault: &Fault) {
     let _entered = span.enter();
     let kind = fault.kind.as_str();
-    tracing::warn!(provider, model, kind, reason = %fault, "a model provider does not answer");
+    tracing::warn!(
+        target: LOG_ONLY,
+        provider,
+        model,
+        kind,
+        reason = %fault,
+        "a model provider does not answer"
+    );
 }
 
 /// Nobody was asked there, in the span of the call.

@@ -121,6 +121,7 @@ mod tests {
             finish: Finish::Stop,
             usage: None,
             extra: Map::new(),
+            stood_for: None,
         }
     }
 

@@ -180,6 +180,18 @@ impl Provider for Upstream {
         self.row.local
     }
 
+    fn hears_thoughts(&self, class: ModelClass) -> bool {
+        let quirks = self.model(class).map(|model| self.row.quirks(model));
+        let wants = |quirk: &Quirk| {
+            use Quirk::{SignaturesBack, ThoughtsBack, ThoughtsBackOrNone};
+            matches!(quirk, SignaturesBack | ThoughtsBack | ThoughtsBackOrNone)
+        };
+        match self.row.wire {
+            Wire::Anthropic | Wire::Bedrock => true,
+            Wire::OpenAi => quirks.is_some_and(|quirks| quirks.iter().any(wants)),
+        }
+    }
+
     async fn complete(&self, request: &Request) -> Result<Answer, Fault> {
         let model = self.serving(request.class)?;
         let names = Names::of(request);

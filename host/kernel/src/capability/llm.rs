@@ -4,7 +4,7 @@ use super::{At, Capability, Fail, Intent, JsonText, Performed, Scope};
 use crate::decision::Lifted;
 use crate::guest::{Guest, Told};
 use crate::money::{CallMeter, Spending, who};
-use crate::thoughts::Beside;
+use crate::thoughts::{Beside, End};
 use mandate_llm as llm;
 use mandate_plugin::compile_schema;
 use mandate_policy::{ModelClass, Refusal};
@@ -87,6 +87,9 @@ pub struct Complete {
     /// As the chain takes it, or what is wrong with it.
     #[serde(skip)]
     pub read: Result<llm::Request, Error>,
+    /// What conversation it is.
+    #[serde(skip)]
+    pub end: End,
 }
 
 impl Complete {
@@ -98,9 +101,10 @@ impl Complete {
         };
         let unread = asked.clone();
         let mut read = request(asked);
-        if let Ok(request) = &mut read {
-            beside.put_back(&mut request.messages);
-        }
+        let end = match &mut read {
+            Ok(request) => beside.put_back(&mut request.messages),
+            Err(_) => End::default(),
+        };
         let journalled = match &read {
             Ok(request) => serde_json::to_value(request)?,
             Err(_) => serde_json::to_value(unread)?,
@@ -109,6 +113,7 @@ impl Complete {
             request: journalled,
             class,
             read,
+            end,
         })
     }
 
@@ -323,8 +328,9 @@ pub(super) fn answer(response: llm::Response) -> wit::Response {
 impl wit::Host for Guest {
     async fn complete(&mut self, request: wit::Request) -> Told<Result<wit::Response, Error>> {
         let call = Complete::new(request, &self.beside).map_err(|error| self.broken(&error))?;
+        let asked = call.end;
         Ok(self.step(call).await?.map(|response| {
-            self.beside.keep(&response);
+            self.beside.keep(asked, &response);
             answer(response)
         }))
     }

@@ -173,6 +173,7 @@ impl wit::Host for Guest {
             return Ok(Err(Error::NotFound(format!("open answer {answer}"))));
         };
         let live = stream.live.clone();
+        let asked = stream.asked.end;
         match self.step(Pull::new(answer, stream)).await? {
             Ok(Piece::Text(text)) => {
                 self.streams.heard(answer);
@@ -184,7 +185,7 @@ impl wit::Host for Guest {
             }
             Ok(Piece::End(response)) => {
                 self.close_stream(answer).await;
-                self.beside.keep(&response);
+                self.beside.keep(asked, &response);
                 Ok(Ok(wit::Piece::End(llm::answer(*response))))
             }
             Err(error) => {

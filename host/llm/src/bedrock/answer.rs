@@ -187,6 +187,7 @@ impl Said {
             finish,
             usage: self.usage,
             extra: self.extra,
+            stood_for: None,
         })
     }
 }

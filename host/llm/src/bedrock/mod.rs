@@ -136,6 +136,10 @@ impl Provider for Bedrock {
         self.row.local
     }
 
+    fn hears_thoughts(&self, _: ModelClass) -> bool {
+        true
+    }
+
     async fn complete(&self, request: &Request) -> Result<Answer, Fault> {
         let model = self.serving(request.class)?;
         let quirks = self.row.quirks(model);

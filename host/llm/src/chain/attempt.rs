@@ -1,9 +1,10 @@
 //! One provider's turn in a call: reserved, asked, settled, and asked again where that helps.
 
-use super::question::Question;
+use super::question::{Question, Viewer};
+use super::route::Sticky;
 use crate::breaker::Pass;
 use crate::fault::{Billed, Fault, Kind};
-use crate::gate::{Gate, Permit};
+use crate::gate::Permit;
 use crate::meter::{Caller, Planned, Unpaid};
 use crate::redact::Redactor;
 use crate::seat::Seat;
@@ -11,7 +12,7 @@ use crate::trace::Attempt;
 use crate::{LlmError, ModelClass, Price, Usage, measure, span};
 use mandate_types::MicroUsd;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::{Instrument as _, Span};
 
@@ -96,8 +97,22 @@ pub struct Asked<'a> {
     pub redactor: Option<&'a Redactor>,
     /// For whom.
     pub caller: &'a Caller<'a>,
+    /// What is remembered of his execution.
+    pub sticky: &'a Sticky,
     /// What came of it so far.
     pub round: &'a Round,
+}
+
+/// What came of one attempt.
+enum Outcome<T> {
+    /// An answer, what was used for it, and its span.
+    Answered(T, Usage, Span),
+    /// Nobody was asked.
+    PassedOver,
+    /// None.
+    Failed(Fault),
+    /// None, perhaps because of what it thought and was told again.
+    Thoughtful(Fault),
 }
 
 /// An attempt whose money is reserved. Dropped while it runs, it is paid in full.
@@ -152,64 +167,60 @@ impl Asked<'_> {
         question: &Q,
     ) -> Result<Option<(Q::Answer, Usage)>, LlmError> {
         let mut better: Option<Q> = None;
-        let mut bare = false;
-        for number in 1..=TRIES {
+        let mut bare = self.sticky.is_bare(self.caller.execution, self.id());
+        let mut number = 1;
+        while number <= TRIES {
             let asked = self.once(better.as_ref().unwrap_or(question), bare).await?;
-            let (mut answer, usage) = match asked {
-                Ok(Some(answered)) => answered,
-                Ok(None) => return Ok(None),
-                Err(fault) if question.is_heard() => {
-                    return Err(LlmError::Interrupted {
-                        reason: format!("{}: {}", self.id(), fault.reason),
-                        cost: self.round.cost(),
-                    });
-                }
-                // It may be because of what it said itself and was told again.
-                Err(fault)
-                    if fault.kind == Kind::Request
-                        && number < TRIES
-                        && question.has_thoughts_of(self.id(), self.model) =>
-                {
-                    bare = true;
-                    continue;
-                }
-                Err(fault) if !fault.kind.is_curable_elsewhere() => {
-                    let reason = if self.seat.provider.is_simulated() {
-                        fault.reason
-                    } else {
-                        format!("{}: {}", self.id(), fault.reason)
-                    };
-                    let cost = self.round.cost();
-                    return Err(LlmError::Invalid { reason, cost });
-                }
-                Err(fault) => {
-                    self.round.wait(fault.retry_after);
-                    let pause = fault.retry_after.unwrap_or_else(jittered);
-                    let is_over = number == TRIES || pause > LONGEST_PAUSE;
-                    if is_over || !fault.kind.is_curable_here() {
-                        return Ok(None);
+            let fault = match asked {
+                Outcome::Answered(mut answer, usage, span) => match question.conform(&mut answer) {
+                    Ok(()) => return Ok(Some((answer, usage))),
+                    Err((again, wrong)) => {
+                        span::unfit(&span);
+                        self.round.unfit(self.id(), wrong);
+                        // Once is a slip.
+                        if better.replace(again).is_some() {
+                            return Ok(None);
+                        }
+                        number += 1;
+                        continue;
                     }
-                    tokio::time::sleep(pause).await;
-                    continue;
+                },
+                Outcome::PassedOver => return Ok(None),
+                Outcome::Failed(fault) => fault,
+                Outcome::Thoughtful(fault) => {
+                    // What it said itself may be why; that is no try of its own.
+                    if !question.is_heard() && !mem::replace(&mut bare, true) {
+                        self.sticky.refused(self.caller.execution, self.id());
+                        continue;
+                    }
+                    fault
                 }
             };
-            match question.conform(&mut answer) {
-                Ok(()) => return Ok(Some((answer, usage))),
-                Err((again, wrong)) => {
-                    self.round.unfit(self.id(), wrong);
-                    // Once is a slip.
-                    if better.replace(again).is_some() {
-                        return Ok(None);
-                    }
-                }
+            if question.is_heard() {
+                return Err(LlmError::Interrupted {
+                    reason: format!("{}: {}", self.id(), fault.reason),
+                    cost: self.round.cost(),
+                });
             }
+            if !fault.kind.is_curable_elsewhere() {
+                let reason = if self.seat.provider.is_simulated() {
+                    fault.reason
+                } else {
+                    format!("{}: {}", self.id(), fault.reason)
+                };
+                let cost = self.round.cost();
+                return Err(LlmError::Invalid { reason, cost });
+            }
+            self.round.wait(fault.retry_after);
+            let pause = fault.retry_after.unwrap_or_else(jittered);
+            let is_over = number == TRIES || pause > LONGEST_PAUSE;
+            if is_over || !fault.kind.is_curable_here() {
+                return Ok(None);
+            }
+            tokio::time::sleep(pause).await;
+            number += 1;
         }
         Ok(None)
-    }
-
-    async fn enter(&self, gate: &Arc<Gate>, question: &impl Question) -> Option<Permit> {
-        let plugin = self.caller.plugin;
-        gate.enter(plugin, question.about(), LONGEST_QUEUE).await
     }
 
     fn pass(&self, class: ModelClass) -> Result<Pass<'_>, (String, Option<Duration>)> {
@@ -217,10 +228,10 @@ impl Asked<'_> {
     }
 
     /// It is left alone: why, and for how long.
-    fn leave<T>(&self, (why, wait): (String, Option<Duration>)) -> Option<T> {
+    fn leave<T>(&self, (why, wait): (String, Option<Duration>)) -> Outcome<T> {
         self.pass_over(why);
         self.round.wait(wait);
-        None
+        Outcome::PassedOver
     }
 
     /// What `usage` costs, and whether that is uncertain. Who counts more than can have been used
@@ -237,35 +248,42 @@ impl Asked<'_> {
         (cost, false)
     }
 
-    /// One attempt; none when the provider is left alone.
-    #[allow(clippy::type_complexity)] // an answer, nobody asked, a fault, or the end of the call
+    /// One attempt.
     async fn once<Q: Question>(
         &self,
         question: &Q,
         bare: bool,
-    ) -> Result<Result<Option<(Q::Answer, Usage)>, Fault>, LlmError> {
+    ) -> Result<Outcome<Q::Answer>, LlmError> {
         let class = question.class();
         // Nobody waits for who would not be asked; and who waited is looked at again.
         if let Err(left_alone) = self.pass(class) {
-            return Ok(Ok(self.leave(left_alone)));
+            return Ok(self.leave(left_alone));
         }
-        let permit = match &self.seat.gate {
+        let viewer = Viewer {
+            provider: self.seat.provider.as_ref(),
+            redacts: self.redactor.is_some(),
+            redactor: self.redactor,
+            bare,
+        };
+        let shown = question.shown(viewer);
+        let mut permit = match &self.seat.gate {
             None => None,
-            Some(gate) => match self.enter(gate, question).await {
-                Some(permit) => Some(permit),
-                None => {
+            Some(gate) => {
+                let about = question.about(&shown);
+                let entered = gate.enter(self.caller.plugin, about, LONGEST_QUEUE);
+                let Some(permit) = entered.await else {
                     let waited = LONGEST_QUEUE.as_secs();
                     self.pass_over(format!("its limits let nobody else in for {waited} s"));
-                    return Ok(Ok(None));
-                }
-            },
+                    return Ok(Outcome::PassedOver);
+                };
+                Some(permit)
+            }
         };
         let pass = match self.pass(class) {
             Ok(pass) => pass,
-            Err(left_alone) => return Ok(Ok(self.leave(left_alone))),
+            Err(left_alone) => return Ok(self.leave(left_alone)),
         };
-        let hidden = self.redactor.and_then(|redactor| question.hide(redactor));
-        let most = question.worst(hidden.as_ref(), &self.price);
+        let most = question.worst(&shown, &self.price);
         let planned = Planned {
             provider: self.id().to_owned(),
             model: self.model.to_owned(),
@@ -275,7 +293,7 @@ impl Asked<'_> {
             Ok(number) => number,
             Err(Unpaid::NoRoom(why)) => {
                 self.pass_over(why);
-                return Ok(Ok(None));
+                return Ok(Outcome::PassedOver);
             }
             Err(Unpaid::Stopped) => {
                 return Err(LlmError::Unavailable {
@@ -286,7 +304,10 @@ impl Asked<'_> {
             }
         };
         let begun = Instant::now();
-        let span = span::attempt(self.id(), self.model, question.request());
+        if let Some(permit) = &mut permit {
+            permit.asks();
+        }
+        let span = span::attempt(self.id(), self.model, question.request(&shown));
         let mut running = Running {
             asked: self,
             number,
@@ -295,10 +316,7 @@ impl Asked<'_> {
             span: span.clone(),
             is_over: false,
         };
-        let asked = question
-            .ask(hidden.as_ref(), self.seat.provider.as_ref(), bare)
-            .instrument(span.clone())
-            .await;
+        let asked = question.ask(&shown, viewer).instrument(span.clone()).await;
         let took = begun.elapsed();
         let fault = match asked {
             Ok(answer) => {
@@ -318,7 +336,7 @@ impl Asked<'_> {
                 }
                 let usage = usage.unwrap_or_default();
                 measure::tokens(self.id(), self.model, &usage);
-                return Ok(Ok(Some((answer, usage))));
+                return Ok(Outcome::Answered(answer, usage, span));
             }
             Err(fault) => fault,
         };
@@ -338,7 +356,12 @@ impl Asked<'_> {
         };
         let failed = Attempt::failed(self.id(), self.model, kind, fault.reason.clone());
         running.end(failed, cost, uncertain);
-        Ok(Err(fault))
+        let is_about_it = matches!(kind, Kind::Request | Kind::TooLong);
+        Ok(if is_about_it && question.can_be_bare(&shown) {
+            Outcome::Thoughtful(fault)
+        } else {
+            Outcome::Failed(fault)
+        })
     }
 }
 

@@ -20,7 +20,7 @@ use crate::structured;
 use crate::trace::Attempt;
 use crate::{Embeddings, LlmError, ModelClass, Price, Provider, Request, Response, Usage};
 use attempt::total;
-use question::{Question, Streamed, Texts};
+use question::{Question, Streamed, Texts, Viewer};
 use route::Sticky;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -151,10 +151,17 @@ impl Chain {
         else {
             return Planned::default();
         };
+        let provider = seat.provider.as_ref();
+        let shown = question.shown(Viewer {
+            provider,
+            redacts: self.redactor.is_some() && !provider.is_local(),
+            redactor: None,
+            bare: self.sticky.is_bare(caller.execution, provider.id()),
+        });
         Planned {
-            provider: seat.provider.id().to_owned(),
-            model: seat.provider.model(class).unwrap_or_default().to_owned(),
-            most: question.worst(None, &price),
+            provider: provider.id().to_owned(),
+            model: provider.model(class).unwrap_or_default().to_owned(),
+            most: question.worst(&shown, &price),
         }
     }
 
@@ -234,7 +241,7 @@ impl Chain {
         let class = question.class();
         let usual = Route::default();
         let route = self.settings.routes.get(&class).unwrap_or(&usual);
-        let mut order = route.order(&self.seats, class, |price| question.worst(None, price));
+        let mut order = route.order(&self.seats, class, |price| question.roughly(price));
         if !route.simulated || self.settings.never_simulated.contains(caller.plugin) {
             order.retain(|seat| !seat.provider.is_simulated());
         }
@@ -275,6 +282,7 @@ fn response(told: Told<crate::wire::Answer>, class: ModelClass) -> Response {
         message: told.answer.message,
         finish: told.answer.finish,
         extra: told.answer.extra,
+        stood_for: told.answer.stood_for,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What can be asked of a provider, and what its answer is made of.
+//! What can be asked of a provider, what of it that provider is shown, and what its answer is made of.
 
 use crate::fault::Fault;
 use crate::measure;
@@ -10,47 +10,62 @@ use crate::wire::{Answer, Vectors};
 use crate::{ModelClass, Price, Provider, Request};
 use mandate_types::MicroUsd;
 use serde_json::Value;
-use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 /// In English text; others have fewer.
 const BYTES_OF_A_TOKEN: u64 = 4;
+/// Longer names of answers are no names.
+const LONGEST_ID: usize = 200;
+
+/// Who is shown a question, and how.
+#[derive(Clone, Copy)]
+pub struct Viewer<'a> {
+    /// Who.
+    pub provider: &'a dyn Provider,
+    /// Whether secrets and personal data are taken out for him.
+    pub redacts: bool,
+    /// Takes them out; none where it is only asked what it would cost.
+    pub redactor: Option<&'a Redactor>,
+    /// He does not want to hear what he thought.
+    pub bare: bool,
+}
 
 /// A question to a provider.
 pub trait Question: Sync {
     /// What comes of it.
     type Answer: Send;
-    /// What is asked in its place of those who shall not see everything.
-    type Hidden: Send + Sync;
+    /// What somebody is shown in its place.
+    type Shown: Send + Sync;
 
     /// For which kind of model.
     fn class(&self) -> ModelClass;
 
-    /// The question without secrets and personal data; none if it has none.
-    fn hide(&self, redactor: &Redactor) -> Option<Self::Hidden>;
+    /// What `viewer` is shown.
+    fn shown(&self, viewer: Viewer<'_>) -> Self::Shown;
 
     /// The most that one attempt can cost.
-    fn worst(&self, hidden: Option<&Self::Hidden>, price: &Price) -> MicroUsd;
+    fn worst(&self, shown: &Self::Shown, price: &Price) -> MicroUsd;
 
-    /// Whether there is something in it that only `model` of `provider` hears, and that can be
-    /// left out.
-    fn has_thoughts_of(&self, _provider: &str, _model: &str) -> bool {
+    /// The most that one attempt can cost with anybody, about.
+    fn roughly(&self, price: &Price) -> MicroUsd;
+
+    /// About how many tokens are read and written for it; as [`crate::gate::Limits`] says.
+    fn about(&self, shown: &Self::Shown) -> u64;
+
+    /// What is asked, if it is not about vectors.
+    fn request<'a>(&'a self, shown: &'a Self::Shown) -> Option<&'a Request>;
+
+    /// Whether something is shown that can be left out: see [`Viewer::bare`].
+    fn can_be_bare(&self, _: &Self::Shown) -> bool {
         false
     }
 
-    /// Makes one attempt; `bare` without what [`Question::has_thoughts_of`] tells.
+    /// Makes one attempt.
     fn ask(
         &self,
-        hidden: Option<&Self::Hidden>,
-        provider: &dyn Provider,
-        bare: bool,
+        shown: &Self::Shown,
+        viewer: Viewer<'_>,
     ) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
-
-    /// About how many tokens are read and written for it; as [`crate::gate::Limits`] says.
-    fn about(&self) -> u64;
-
-    /// What is asked, if it is not about vectors.
-    fn request(&self) -> Option<&Request>;
 
     /// What is known of an answer.
     fn known(answer: &Self::Answer) -> Known<'_>;
@@ -71,49 +86,92 @@ pub trait Question: Sync {
         Self: Sized;
 }
 
+/// What is other in a request as somebody sees it.
+pub struct Seen {
+    request: Option<Request>,
+    redacted: Option<Redacted>,
+}
+
+impl Seen {
+    /// All of it.
+    fn of<'a>(&'a self, asked: &'a Request) -> &'a Request {
+        self.request.as_ref().unwrap_or(asked)
+    }
+
+    /// Brings an answer back into the words of who asked.
+    fn restore(&self, answer: &mut Answer, viewer: Viewer<'_>) {
+        let Some(redacted) = &self.redacted else {
+            answer.stood_for = viewer.redacts.then(Default::default);
+            return;
+        };
+        redacted.restore(&mut answer.message);
+        answer.stood_for = Some(redacted.within(&answer.extra));
+    }
+}
+
 impl Question for Request {
     type Answer = Answer;
-    type Hidden = (Self, Redacted);
+    type Shown = Seen;
 
     fn class(&self) -> ModelClass {
         self.class
     }
 
-    fn hide(&self, redactor: &Redactor) -> Option<Self::Hidden> {
-        redactor
-            .request(self)
-            .inspect(|(_, hidden)| measure::redacted(hidden.counts()))
-    }
-
-    fn worst(&self, hidden: Option<&Self::Hidden>, price: &Price) -> MicroUsd {
-        price.worst_case(hidden.map_or(self, |(request, _)| request))
-    }
-
-    fn has_thoughts_of(&self, provider: &str, model: &str) -> bool {
-        let mut messages = self.messages.iter();
-        messages.any(|message| message.thoughts_of(provider, model).is_some())
-    }
-
-    async fn ask(
-        &self,
-        hidden: Option<&Self::Hidden>,
-        provider: &dyn Provider,
-        bare: bool,
-    ) -> Result<Answer, Fault> {
-        let asked = asked(hidden.map_or(self, |(request, _)| request), bare);
-        let mut answer = provider.complete(&asked).await?;
-        if let Some((_, redacted)) = hidden {
-            redacted.restore(&mut answer.message);
+    fn shown(&self, viewer: Viewer<'_>) -> Seen {
+        let (mut request, redacted) = match viewer.redactor.and_then(|it| it.request(self)) {
+            Some((request, redacted)) => {
+                measure::redacted(redacted.counts());
+                (Some(request), Some(redacted))
+            }
+            None => (None, None),
+        };
+        let provider = viewer.provider;
+        let hears = !viewer.bare && provider.hears_thoughts(self.class);
+        let model = provider.model(self.class).unwrap_or_default();
+        let is_kept = |message: &crate::Message| match &message.thoughts {
+            None => true,
+            Some(thoughts) => {
+                let is_own = thoughts.provider == provider.id() && thoughts.model == model;
+                // Where it is only asked what it costs, nobody looked.
+                let looked = !viewer.redacts || viewer.redactor.is_some();
+                hears && is_own && (!looked || thoughts.fit(viewer.redacts, redacted.as_ref()))
+            }
+        };
+        if !self.messages.iter().all(is_kept) {
+            for message in &mut request.get_or_insert_with(|| self.clone()).messages {
+                if !is_kept(message) {
+                    message.thoughts = None;
+                }
+            }
         }
+        Seen { request, redacted }
+    }
+
+    fn worst(&self, shown: &Seen, price: &Price) -> MicroUsd {
+        price.worst_case(shown.of(self))
+    }
+
+    fn roughly(&self, price: &Price) -> MicroUsd {
+        price.worst_case(self)
+    }
+
+    fn about(&self, shown: &Seen) -> u64 {
+        let request = shown.of(self);
+        request.input_bytes() / BYTES_OF_A_TOKEN + u64::from(request.max_output_tokens)
+    }
+
+    fn request<'a>(&'a self, shown: &'a Seen) -> Option<&'a Request> {
+        Some(shown.of(self))
+    }
+
+    fn can_be_bare(&self, shown: &Seen) -> bool {
+        shown.of(self).has_thoughts()
+    }
+
+    async fn ask(&self, shown: &Seen, viewer: Viewer<'_>) -> Result<Answer, Fault> {
+        let mut answer = viewer.provider.complete(shown.of(self)).await?;
+        shown.restore(&mut answer, viewer);
         Ok(answer)
-    }
-
-    fn about(&self) -> u64 {
-        self.input_bytes() / BYTES_OF_A_TOKEN + u64::from(self.max_output_tokens)
-    }
-
-    fn request(&self) -> Option<&Request> {
-        Some(self)
     }
 
     fn known(answer: &Answer) -> Known<'_> {
@@ -126,59 +184,57 @@ impl Question for Request {
     }
 }
 
-/// What is asked; `bare` without anybody's thoughts.
-fn asked(request: &Request, bare: bool) -> Cow<'_, Request> {
-    match bare {
-        true => Cow::Owned(request.without_thoughts()),
-        false => Cow::Borrowed(request),
-    }
-}
-
 fn known(answer: &Answer) -> Known<'_> {
+    let id = answer.extra.get("id").and_then(Value::as_str);
     Known {
         usage: answer.usage,
         finish: Some(answer.finish),
-        id: answer.extra.get("id").and_then(Value::as_str),
+        id: id.filter(|id| id.len() <= LONGEST_ID),
     }
 }
 
 /// Texts whose vectors are wanted.
 pub struct Texts<'a>(pub &'a [String]);
 
+impl<'a> Texts<'a> {
+    fn of(&self, shown: &'a Option<Vec<String>>) -> &'a [String] {
+        shown.as_deref().unwrap_or(self.0)
+    }
+}
+
 impl Question for Texts<'_> {
     type Answer = Vectors;
-    type Hidden = Vec<String>;
+    type Shown = Option<Vec<String>>;
 
     fn class(&self) -> ModelClass {
         ModelClass::Embed
     }
 
-    fn hide(&self, redactor: &Redactor) -> Option<Self::Hidden> {
-        let (texts, hidden) = redactor.texts(self.0)?;
+    fn shown(&self, viewer: Viewer<'_>) -> Option<Vec<String>> {
+        let (texts, hidden) = viewer.redactor?.texts(self.0)?;
         measure::redacted(hidden.counts());
         Some(texts)
     }
 
-    fn worst(&self, hidden: Option<&Self::Hidden>, price: &Price) -> MicroUsd {
-        price.worst_case_embed(hidden.map_or(self.0, Vec::as_slice))
+    fn worst(&self, shown: &Option<Vec<String>>, price: &Price) -> MicroUsd {
+        price.worst_case_embed(self.of(shown))
     }
 
-    async fn ask(
-        &self,
-        hidden: Option<&Self::Hidden>,
-        provider: &dyn Provider,
-        _bare: bool,
-    ) -> Result<Vectors, Fault> {
-        provider.embed(hidden.map_or(self.0, Vec::as_slice)).await
+    fn roughly(&self, price: &Price) -> MicroUsd {
+        price.worst_case_embed(self.0)
     }
 
-    fn about(&self) -> u64 {
-        let bytes: usize = self.0.iter().map(String::len).sum();
+    fn about(&self, shown: &Option<Vec<String>>) -> u64 {
+        let bytes: usize = self.of(shown).iter().map(String::len).sum();
         bytes as u64 / BYTES_OF_A_TOKEN
     }
 
-    fn request(&self) -> Option<&Request> {
+    fn request<'a>(&'a self, _: &'a Option<Vec<String>>) -> Option<&'a Request> {
         None
+    }
+
+    async fn ask(&self, shown: &Option<Vec<String>>, viewer: Viewer<'_>) -> Result<Vectors, Fault> {
+        viewer.provider.embed(self.of(shown)).await
     }
 
     fn known(answer: &Vectors) -> Known<'_> {
@@ -222,48 +278,52 @@ impl Streamed<'_> {
 
 impl Question for Streamed<'_> {
     type Answer = Answer;
-    type Hidden = (Request, Redacted);
+    type Shown = Seen;
 
     fn class(&self) -> ModelClass {
         self.request.class
     }
 
-    fn hide(&self, redactor: &Redactor) -> Option<Self::Hidden> {
-        self.request.hide(redactor)
+    fn shown(&self, viewer: Viewer<'_>) -> Seen {
+        self.request.shown(viewer)
     }
 
-    fn worst(&self, hidden: Option<&Self::Hidden>, price: &Price) -> MicroUsd {
-        self.request.worst(hidden, price)
+    fn worst(&self, shown: &Seen, price: &Price) -> MicroUsd {
+        self.request.worst(shown, price)
     }
 
-    fn has_thoughts_of(&self, provider: &str, model: &str) -> bool {
-        self.request.has_thoughts_of(provider, model)
+    fn roughly(&self, price: &Price) -> MicroUsd {
+        self.request.roughly(price)
     }
 
-    async fn ask(
-        &self,
-        hidden: Option<&Self::Hidden>,
-        provider: &dyn Provider,
-        bare: bool,
-    ) -> Result<Answer, Fault> {
-        let Some((request, redacted)) = hidden else {
-            let mut hear = |piece: &str| self.hear(piece);
-            return provider.stream(&asked(self.request, bare), &mut hear).await;
+    fn about(&self, shown: &Seen) -> u64 {
+        self.request.about(shown)
+    }
+
+    fn request<'a>(&'a self, shown: &'a Seen) -> Option<&'a Request> {
+        self.request.request(shown)
+    }
+
+    fn can_be_bare(&self, shown: &Seen) -> bool {
+        self.request.can_be_bare(shown)
+    }
+
+    async fn ask(&self, shown: &Seen, viewer: Viewer<'_>) -> Result<Answer, Fault> {
+        let mut restorer = shown.redacted.as_ref().map(Redacted::restorer);
+        let mut hear = |piece: &str| match &mut restorer {
+            Some(restorer) => self.hear(&restorer.push(piece)),
+            None => self.hear(piece),
         };
-        let mut restorer = redacted.restorer();
-        let mut hear = |piece: &str| self.hear(&restorer.push(piece));
-        let mut answer = provider.stream(&asked(request, bare), &mut hear).await?;
-        self.hear(&restorer.finish());
-        redacted.restore(&mut answer.message);
+        let asked = viewer
+            .provider
+            .stream(shown.of(self.request), &mut hear)
+            .await;
+        let mut answer = asked?;
+        if let Some(restorer) = restorer {
+            self.hear(&restorer.finish());
+        }
+        shown.restore(&mut answer, viewer);
         Ok(answer)
-    }
-
-    fn about(&self) -> u64 {
-        self.request.about()
-    }
-
-    fn request(&self) -> Option<&Request> {
-        Some(self.request)
     }
 
     fn known(answer: &Answer) -> Known<'_> {

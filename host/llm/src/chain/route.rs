@@ -5,6 +5,7 @@ use crate::{ModelClass, Price};
 use mandate_types::MicroUsd;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,25 +101,39 @@ impl Route {
     }
 }
 
-/// Who answered an execution last: its prompts are in that provider's cache.
+/// What is remembered of executions, for as long as their prompts are in somebody's cache.
 #[derive(Clone)]
-pub struct Sticky(moka::sync::Cache<(String, ModelClass), Arc<Seat>>);
+pub struct Sticky {
+    /// Who answered last.
+    last: moka::sync::Cache<(String, ModelClass), Arc<Seat>>,
+    /// Who refused to hear his thoughts again.
+    bare: moka::sync::Cache<(String, String), ()>,
+}
 
 impl Default for Sticky {
     fn default() -> Self {
-        Self(
-            moka::sync::Cache::builder()
-                .max_capacity(MOST_EXECUTIONS)
-                .time_to_idle(STICKY)
-                .build(),
-        )
+        Self {
+            last: remembered(),
+            bare: remembered(),
+        }
     }
+}
+
+fn remembered<K, V>() -> moka::sync::Cache<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    moka::sync::Cache::builder()
+        .max_capacity(MOST_EXECUTIONS)
+        .time_to_idle(STICKY)
+        .build()
 }
 
 impl Sticky {
     /// Puts who answered `execution` last before all others.
     pub fn first(&self, execution: &str, class: ModelClass, seats: &mut [Arc<Seat>]) {
-        let Some(last) = self.0.get(&(execution.to_owned(), class)) else {
+        let Some(last) = self.last.get(&(execution.to_owned(), class)) else {
             return;
         };
         if let Some(place) = seats.iter().position(|seat| Arc::ptr_eq(seat, &last))
@@ -131,7 +146,20 @@ impl Sticky {
     /// Remembers who answered.
     pub fn answered(&self, execution: &str, class: ModelClass, seat: &Arc<Seat>) {
         if !seat.provider.is_simulated() {
-            self.0.insert((execution.to_owned(), class), seat.clone());
+            self.last
+                .insert((execution.to_owned(), class), seat.clone());
         }
+    }
+
+    /// Whether `provider` refused to hear again what it thought in `execution`.
+    pub fn is_bare(&self, execution: &str, provider: &str) -> bool {
+        let key = (execution.to_owned(), provider.to_owned());
+        self.bare.contains_key(&key)
+    }
+
+    /// Remembers that it refused.
+    pub fn refused(&self, execution: &str, provider: &str) {
+        let key = (execution.to_owned(), provider.to_owned());
+        self.bare.insert(key, ());
     }
 }

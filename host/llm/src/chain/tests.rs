@@ -58,6 +58,9 @@ impl Provider for Scripted {
     fn price(&self, _: ModelClass) -> Option<Price> {
         self.price
     }
+    fn hears_thoughts(&self, _: ModelClass) -> bool {
+        self.id != "deaf"
+    }
     async fn complete(&self, request: &Request) -> Result<Answer, Fault> {
         self.asked.lock().unwrap().push(request.clone());
         let next = self.script.lock().unwrap().pop_front().unwrap_or(Ok("yes"));
@@ -70,6 +73,7 @@ impl Provider for Scripted {
                 ..Usage::default()
             }),
             extra: Map::new(),
+            stood_for: None,
         })
     }
     async fn embed(&self, _: &[String]) -> Result<Vectors, Fault> {
@@ -404,6 +408,7 @@ async fn who_counts_more_than_can_have_been_used_is_not_believed() {
                     ..Usage::default()
                 }),
                 extra: Map::new(),
+                stood_for: None,
             })
         }
         async fn embed(&self, _: &[String]) -> Result<Vectors, Fault> {

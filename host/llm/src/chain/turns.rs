@@ -57,6 +57,7 @@ impl Chain {
                     .as_deref()
                     .filter(|_| !seat.provider.is_local()),
                 caller,
+                sticky: &self.sticky,
                 round: &round,
             };
             asked.push((seat, one));

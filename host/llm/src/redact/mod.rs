@@ -24,7 +24,7 @@ mod tests;
 mod value;
 mod walk;
 
-pub use redacted::{Redacted, Restorer};
+pub use redacted::{Placeholders, Redacted, Restorer};
 
 use crate::Request;
 use find::Finder;

@@ -3,6 +3,7 @@
 use super::kind::Kind;
 use super::walk;
 use crate::Message;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::ops::Bound;
@@ -10,12 +11,12 @@ use std::sync::Arc;
 
 /// What was taken out of one request. Holds it in memory for the answer; shown are counts alone.
 pub struct Redacted {
-    originals: Arc<Originals>,
+    originals: Arc<Placeholders>,
     counts: BTreeMap<&'static str, u64>,
 }
 
 /// Placeholder to original, in the order of the alphabet: a stream asks what may still become one.
-type Originals = BTreeMap<String, String>;
+pub type Placeholders = BTreeMap<String, String>;
 
 impl fmt::Debug for Redacted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,6 +30,30 @@ impl Redacted {
     /// How many of each kind were replaced, one that stands in several places each time.
     pub fn counts(&self) -> &BTreeMap<&'static str, u64> {
         &self.counts
+    }
+
+    /// For what the placeholders that stand within `fields` stand.
+    pub fn within(&self, fields: &Map<String, Value>) -> Placeholders {
+        let mut found = Placeholders::new();
+        for value in fields.values() {
+            self.find(value, &mut found);
+        }
+        found
+    }
+
+    fn find(&self, value: &Value, found: &mut Placeholders) {
+        match value {
+            Value::String(text) => {
+                for (place, _) in text.match_indices('[') {
+                    let name = text.get(place..).and_then(bracketed);
+                    let known = name.and_then(|name| self.originals.get_key_value(name));
+                    found.extend(known.map(|(name, original)| (name.clone(), original.clone())));
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| self.find(value, found)),
+            Value::Object(fields) => fields.values().for_each(|value| self.find(value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 
     /// Puts the originals back in an answer: in its text, and in every string and name within the
@@ -65,7 +90,7 @@ const MOST_RESTORED: usize = 16 << 20;
 
 /// Puts originals back in a text that comes in pieces, cut anywhere.
 pub struct Restorer {
-    originals: Arc<Originals>,
+    originals: Arc<Placeholders>,
     /// What may be the beginning of a placeholder.
     held: String,
     /// Bytes of originals that may still be put back.

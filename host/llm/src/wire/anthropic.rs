@@ -100,18 +100,8 @@ fn blocks(message: &Message, whom: Whom<'_>) -> Vec<Value> {
             "content": message.text,
         })];
     }
-    // Its own it hears as it said them, thoughts and signatures in their places: it refuses others.
-    let own = message.thoughts_of(whom.provider, whom.model);
-    if let Some(Value::Array(own)) = own.and_then(|said| said.get("content")) {
-        let is_blank = |block: &&Value| {
-            let text = block.get("text").and_then(Value::as_str);
-            text.is_some_and(|text| text.trim().is_empty())
-        };
-        return own
-            .iter()
-            .filter(|block| !is_blank(block))
-            .cloned()
-            .collect();
+    if let Some(own) = own(message, whom) {
+        return own;
     }
     let mut blocks = Vec::new();
     // A block of blanks is refused.
@@ -127,6 +117,31 @@ fn blocks(message: &Message, whom: Whom<'_>) -> Vec<Value> {
         })
     }));
     blocks
+}
+
+/// Its own it hears as it said them, thoughts and signatures in their places: it refuses others.
+/// None if that is not all of the message.
+fn own(message: &Message, whom: Whom<'_>) -> Option<Vec<Value>> {
+    let said = message.thoughts_of(whom.provider, whom.model)?;
+    let blocks = said.get("content")?.as_array()?;
+    let text =
+        |block: &Value, name: &str| block.get(name).and_then(Value::as_str).map(str::to_owned);
+    let is = |block: &Value, kind: &str| text(block, "type").is_some_and(|it| it == kind);
+    let is_blank = |block: &Value| {
+        is(block, "text") && text(block, "text").is_none_or(|text| text.trim().is_empty())
+    };
+    let blocks: Vec<Value> = blocks
+        .iter()
+        .filter(|block| !is_blank(block))
+        .cloned()
+        .collect();
+    let has_text = blocks.iter().any(|block| is(block, "text"));
+    let calls = blocks.iter().filter(|block| is(block, "tool_use"));
+    let ids: Vec<Option<String>> = calls.map(|call| text(call, "id")).collect();
+    let called = message.tool_calls.iter().map(|call| Some(call.id.clone()));
+    let is_whole = has_text != message.text.trim().is_empty() && ids.into_iter().eq(called);
+    // Thoughts alone are no turn.
+    (is_whole && (has_text || !message.tool_calls.is_empty())).then_some(blocks)
 }
 
 /// What an answer of `POST /messages` says.
@@ -193,6 +208,7 @@ pub fn answer(mut body: Value, names: &Names) -> Result<Answer, Wrong> {
         finish,
         usage: used,
         extra,
+        stood_for: None,
     })
 }
 

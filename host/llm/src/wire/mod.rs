@@ -11,6 +11,7 @@ pub use names::Names;
 pub use refusal::refusal;
 
 use crate::catalog::{Quirk, Quirks, Row};
+use crate::redact::Placeholders;
 use crate::{Finish, Message, Usage};
 use serde_json::{Map, Value};
 
@@ -58,6 +59,8 @@ pub struct Answer {
     pub usage: Option<Usage>,
     /// What else it said.
     pub extra: Map<String, Value>,
+    /// As [`crate::Response::stood_for`]; wires know nothing of it.
+    pub stood_for: Option<Placeholders>,
 }
 
 /// What a provider answered to texts.

@@ -93,10 +93,12 @@ fn thoughts(request: &Request, whom: Whom<'_>) -> Thinking {
     }
 }
 
-/// What the model thought when it said `message`, if it was this one.
+/// What the model thought when it said `message`, if it was this one. An empty text is taken for
+/// none there, too.
 fn thought<'a>(message: &'a Message, whom: Whom<'_>) -> Option<&'a str> {
     let said = message.thoughts_of(whom.provider, whom.model)?;
-    said.get("message")?.get("reasoning_content")?.as_str()
+    let thought = said.get("message")?.get("reasoning_content")?.as_str();
+    thought.filter(|thought| !thought.is_empty())
 }
 
 /// Asks for the answer in pieces, with a count of its tokens at the end.
@@ -192,9 +194,8 @@ fn message(message: &Message, whom: Whom<'_>, thinking: Thinking) -> Value {
                 set("tool_calls", calls(message, whom));
             }
             if thinking == Thinking::Back {
-                // An empty one is taken for none.
-                let thought = thought(message, whom).filter(|it| !it.is_empty());
-                set("reasoning_content", json!(thought.unwrap_or(" ")));
+                let thought = thought(message, whom).unwrap_or(" ");
+                set("reasoning_content", json!(thought));
             }
             Value::Object(said)
         }
@@ -295,6 +296,7 @@ pub fn answer(mut body: Value, names: &Names) -> Result<Answer, Wrong> {
         finish,
         usage: used,
         extra,
+        stood_for: None,
     })
 }
 

@@ -1,14 +1,15 @@
 //! Spans of model calls for whoever collects traces, where `OTEL_EXPORTER_OTLP_ENDPOINT` says.
-//! All that the OpenTelemetry specification lets the environment say holds: headers, sampling,
-//! batches, the service's name.
+//! Of what the OpenTelemetry specification lets the environment say, this holds: endpoint, headers,
+//! compression and timeout of OTLP, in general or for traces, `OTEL_TRACES_EXPORTER=none`,
+//! `OTEL_SDK_DISABLED`, sampling, batches, the service's name and attributes.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use http_body_util::{BodyExt as _, Full, Limited};
 use mandate_llm::exchange::{HttpClient as Connections, client};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_otlp::WithHttpConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter, Tracer};
@@ -19,10 +20,17 @@ const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
 ];
+/// What is spoken.
+const PROTOCOLS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+];
 /// Until there is a connection to the collector.
 const CONNECT: Duration = Duration::from_secs(5);
-/// For all of an export.
-const LONGEST: Duration = Duration::from_secs(10);
+/// For all of an export, whatever the environment says.
+const LONGEST: Duration = Duration::from_secs(60);
+/// For the last one, when the host stops.
+const LAST: Duration = Duration::from_secs(3);
 /// Of the collector's answer no more than this is read, in bytes.
 const MOST_ANSWER: usize = 64 << 10;
 /// A list by the conventions; fields of a span have no lists.
@@ -37,10 +45,17 @@ impl Traces {
     /// # Errors
     /// What is wrong with what the environment says.
     pub fn start() -> anyhow::Result<Option<Self>> {
-        let said = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
-        let is_off = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|it| it == "true");
-        if is_off || !ENDPOINTS.into_iter().any(said) {
+        let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let is =
+            |name: &str, value: &str| said(name).is_some_and(|it| it.eq_ignore_ascii_case(value));
+        let is_off = is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none");
+        if is_off || ENDPOINTS.into_iter().all(|name| said(name).is_none()) {
             return Ok(None);
+        }
+        for name in PROTOCOLS {
+            if let Some(other) = said(name).filter(|it| it != "http/protobuf") {
+                bail!("{name}: expected `http/protobuf`, got `{other}`");
+            }
         }
         let connections = client(crate::models::tls()?, CONNECT);
         let exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -49,13 +64,12 @@ impl Traces {
                 connections,
                 runtime: tokio::runtime::Handle::current(),
             })
-            .with_timeout(LONGEST)
             .build()
             .context("traces cannot be exported: look at OTEL_EXPORTER_OTLP_*")?;
         let mut resource = Resource::builder()
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
-        let named = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
-        if !said("OTEL_SERVICE_NAME") && !named.contains("service.name=") {
+        let named = said("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+        if said("OTEL_SERVICE_NAME").is_none() && !named.contains("service.name=") {
             resource = resource.with_service_name("mandate");
         }
         let provider = SdkTracerProvider::builder()
@@ -72,7 +86,7 @@ impl Traces {
     /// Sends what is left.
     pub async fn stop(self) {
         // It waits for a thread that waits for connections of this runtime.
-        let stopped = tokio::task::spawn_blocking(move || self.0.shutdown_with_timeout(LONGEST));
+        let stopped = tokio::task::spawn_blocking(move || self.0.shutdown_with_timeout(LAST));
         if let Ok(Err(error)) = stopped.await {
             tracing::warn!(%error, "the last spans were not exported");
         }

@@ -131,6 +131,7 @@ fn its_own_thoughts_come_before_the_calls_that_they_led_to() {
             provider: "bedrock".into(),
             model: model.into(),
             said: said.as_object().unwrap().clone(),
+            stood_for: None,
         }));
         asked(&request, &[]).messages[1].content().to_vec()
     };

@@ -163,6 +163,7 @@ impl Provider for Slow {
                 ..Usage::default()
             }),
             extra: Map::new(),
+            stood_for: None,
         })
     }
     async fn embed(&self, _: &[String]) -> Result<Vectors, Fault> {

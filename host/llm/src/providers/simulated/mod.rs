@@ -83,6 +83,7 @@ impl Provider for Simulated {
             message,
             finish,
             extra: Map::new(),
+            stood_for: None,
         })
     }
 

@@ -105,6 +105,7 @@ fn an_answer_is_read_and_its_cache_is_part_of_the_input() {
         provider: "p".into(),
         model: model.into(),
         said: read.extra.clone(),
+        stood_for: None,
     };
     let mut next = asked;
     next.messages = vec![Message::text(Role::User, "count"), read.message.clone()];
@@ -115,6 +116,19 @@ fn an_answer_is_read_and_its_cache_is_part_of_the_input() {
     next.messages[1].thoughts = Some(Arc::new(thoughts("another")));
     let plain = sent(&next, &quirks)["messages"][1]["content"].clone();
     assert_eq!(plain.as_array().unwrap().len(), 2, "{plain}");
+
+    // What is not all of the message does not stand for it: thoughts alone, or other calls.
+    for (left_out, blocks) in [(0..1, 2), (1..2, 2), (2..3, 2), (0..0, 3)] {
+        let mut content = whole.as_array().unwrap().clone();
+        let is_whole = left_out == (0..1) || left_out.is_empty();
+        content.drain(left_out);
+        let mut thoughts = thoughts("m");
+        thoughts.said["content"] = Value::Array(content.clone());
+        next.messages[1].thoughts = Some(Arc::new(thoughts));
+        let sent = sent(&next, &quirks)["messages"][1]["content"].clone();
+        assert_eq!(sent == Value::Array(content), is_whole, "{sent}");
+        assert_eq!(sent.as_array().unwrap().len(), blocks, "{sent}");
+    }
 }
 
 #[test]

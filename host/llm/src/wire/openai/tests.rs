@@ -192,6 +192,7 @@ fn thought(mut asked: Request, provider: &str, beside: Value) -> Request {
         provider: provider.into(),
         model: "m-1".into(),
         said: said.as_object().unwrap().clone(),
+        stood_for: None,
     }));
     asked
 }
@@ -217,10 +218,10 @@ fn who_wants_thoughts_back_hears_its_own() {
     );
     let off = (None, Some(json!({"type": "disabled"})));
     assert_eq!(heard(&others, Quirk::ThoughtsBackOrNone), off);
-    assert_eq!(
-        heard(&own.without_thoughts(), Quirk::ThoughtsBackOrNone),
-        off
-    );
+    let empty = thought(asked(), "p", json!({"reasoning_content": ""}));
+    assert_eq!(heard(&empty, Quirk::ThoughtsBackOrNone), off);
+    assert_eq!(heard(&empty, Quirk::ThoughtsBack), blank);
+    assert_eq!(heard(&asked(), Quirk::ThoughtsBackOrNone), off);
     assert_eq!(
         heard(&own, Quirk::NoStop),
         (None, None),
