@@ -20,7 +20,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// So often it calls a tool before it answers.
 const CALLS: usize = 2;
 
-/// A model that thinks, signs its calls, and wants to hear both again.
+/// A model that thinks, signs its calls, and wants to hear both again. It costs something: what is
+/// free may be asked again after a crash.
 #[derive(Default)]
 struct Thinker {
     asked: AtomicUsize,
@@ -38,6 +39,10 @@ async fn think(
     State(thinker): State<Arc<Thinker>>,
     Json(body): Json<Value>,
 ) -> (StatusCode, Json<Value>) {
+    if body.get("tools").is_none() {
+        // A plan for the search, which another may make.
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({})));
+    }
     let asked = thinker.asked.fetch_add(1, Ordering::SeqCst);
     let messages = body["messages"].as_array().unwrap().iter();
     let said: Vec<&Value> = messages.filter(|m| m["role"] == "assistant").collect();
@@ -95,7 +100,8 @@ async fn what_a_model_thought_goes_back_to_it_also_after_a_crash() {
         config: format!(
             "[models]\norder = [\"thinker\", \"simulated\"]\n[models.providers.thinker]\n\
              wire = \"openai\"\nurl = \"{url}\"\nlocal = true\nmodels = {{ smart = \"m\" }}\n\
-             quirks = [\"thoughts-back\", \"signatures-back\"]\n"
+             quirks = [\"thoughts-back\", \"signatures-back\"]\n\
+             price = [{{ model = \"m\", input = \"1\", output = \"1\" }}]\n"
         ),
         ..Options::default()
     };
