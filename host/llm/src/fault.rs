@@ -41,19 +41,6 @@ impl Kind {
         matches!(self, Self::Busy | Self::Connection)
     }
 
-    /// Whether it says that the provider is not well, and counts towards leaving it alone.
-    pub fn is_outage(self) -> bool {
-        matches!(
-            self,
-            Self::Busy | Self::Connection | Self::Interrupted | Self::Garbled
-        )
-    }
-
-    /// Whether it stays until somebody changes the configuration.
-    pub fn is_lasting(self) -> bool {
-        matches!(self, Self::Key | Self::Model)
-    }
-
     /// The word in metrics, traces and answers.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -163,6 +163,24 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(PRICE.cost(&odd), MicroUsd(1));
+        // So it is when more was written to the cache than was left to read.
+        let odd = Usage {
+            input_tokens: 1000,
+            cached_tokens: 600,
+            cache_write_tokens: 900,
+            ..Usage::default()
+        };
+        assert_eq!(PRICE.cost(&odd), MicroUsd(180 + 400 * 15 / 4));
+    }
+
+    #[test]
+    fn texts_for_vectors_count_each_byte_and_their_frame() {
+        let texts = ["abc".to_owned(), String::new(), "é".to_owned()];
+        let most = (3 + 2) + 2 + (2 + 2);
+        assert_eq!(
+            PRICE.worst_case_embed(&texts),
+            MicroUsd((most * 15_i64 + 3) / 4)
+        );
     }
 
     #[test]

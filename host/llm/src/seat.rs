@@ -293,7 +293,9 @@ mod tests {
         assert_eq!(seat.standing().out[&ModelClass::Smart], "no");
         let (why, wait) = seat.pass(ModelClass::Smart, false).unwrap_err();
         assert!(why.contains("know the model") && wait.is_none(), "{why}");
-        fail(&seat, ModelClass::Embed, Kind::Key);
+        for _ in 0..9 {
+            fail(&seat, ModelClass::Embed, Kind::Key);
+        }
         assert_eq!(would_pass(&seat), [false; 3]);
         let (why, _) = seat.pass(ModelClass::Embed, false).unwrap_err();
         assert!(why.contains("refuses the key"), "{why}");

@@ -152,6 +152,23 @@ mod tests {
         assert!(is_needed(&required));
         let wrong = conform(&mut answer("no"), &required).unwrap_err();
         assert!(wrong.contains("`a`"), "{wrong}");
+        let called = |name: &str| {
+            let mut answer = answer("");
+            answer.message.tool_calls.push(ToolCall {
+                id: "1".into(),
+                name: name.into(),
+                arguments: json!({}),
+            });
+            answer
+        };
+        assert_eq!(conform(&mut called("a"), &required), Ok(()));
+        assert!(conform(&mut called("b"), &required).is_err());
+        let any = Request {
+            tool_choice: ToolChoice::Required,
+            ..required.clone()
+        };
+        assert_eq!(conform(&mut called("b"), &any), Ok(()));
+        assert!(conform(&mut answer("no"), &any).is_err());
         let again = again(&required, &answer("no"), &wrong);
         assert_eq!(again.check(), Ok(()));
         assert_eq!(again.messages.len(), 3);

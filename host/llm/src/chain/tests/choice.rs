@@ -125,6 +125,8 @@ async fn an_unknown_price_counts_as_the_operator_says_and_is_never_sure() {
 pub(super) struct Slow {
     id: &'static str,
     takes: Duration,
+    /// So many of the first fail.
+    fails: usize,
     pub(super) asked: AtomicUsize,
 }
 
@@ -133,7 +135,16 @@ impl Slow {
         Arc::new(Self {
             id,
             takes,
+            fails: 0,
             asked: AtomicUsize::new(0),
+        })
+    }
+
+    /// The first two fail, and take as long.
+    pub(super) fn failing(id: &'static str, takes: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            fails: 2,
+            ..Arc::into_inner(Self::new(id, takes)).unwrap()
         })
     }
 }
@@ -151,8 +162,12 @@ impl Provider for Slow {
     }
     async fn complete(&self, _: &Request) -> Result<Answer, Fault> {
         // The first answers are quick: they say what is usual.
-        if self.asked.fetch_add(1, Ordering::Relaxed) >= 3 {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        if asked >= 3 || asked < self.fails {
             tokio::time::sleep(self.takes).await;
+        }
+        if asked < self.fails {
+            return Err(Fault::arrived(Kind::Interrupted, "cut"));
         }
         Ok(Answer {
             message: Message::text(Role::Assistant, "yes"),

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Gives these vectors, and says so many tokens of them.
-struct Vectored(Vec<Vec<f32>>, Option<u64>, AtomicUsize);
+struct Vectored(Vec<Vec<f32>>, Option<u64>, AtomicUsize, Price);
 
 #[async_trait::async_trait]
 impl Provider for Vectored {
@@ -14,7 +14,7 @@ impl Provider for Vectored {
         (class == ModelClass::Embed).then_some("e")
     }
     fn price(&self, _: ModelClass) -> Option<Price> {
-        Some(price())
+        Some(self.3)
     }
     async fn complete(&self, _: &Request) -> Result<Answer, Fault> {
         Err(Fault::new(Kind::Model, "none"))
@@ -33,8 +33,12 @@ impl Provider for Vectored {
 }
 
 fn vectored(vectors: &[[f32; 2]], tokens: Option<u64>) -> (Arc<Vectored>, Paid) {
-    let vectors = vectors.iter().map(|vector| vector.to_vec()).collect();
-    let provider = Arc::new(Vectored(vectors, tokens, AtomicUsize::new(0)));
+    let vectors: Vec<_> = vectors.iter().map(|vector| vector.to_vec()).collect();
+    free_or(price(), vectors, tokens)
+}
+
+fn free_or(price: Price, vectors: Vec<Vec<f32>>, tokens: Option<u64>) -> (Arc<Vectored>, Paid) {
+    let provider = Arc::new(Vectored(vectors, tokens, AtomicUsize::new(0), price));
     let chain = Chain::new(vec![provider.clone()], Settings::default());
     (provider, paid(chain))
 }
@@ -63,6 +67,8 @@ async fn they_have_length_one_and_are_asked_for_once() {
     assert_eq!((again.cost, again.vectors), (MicroUsd::ZERO, first.vectors));
     assert_eq!(provider.2.load(Ordering::Relaxed), 1);
     assert!(chain.0.embed(&[], &caller).await.is_err());
+    let only = chain.0.only("v").unwrap();
+    assert!(!only.embed(&texts, &caller).await.unwrap().cached);
 }
 
 #[tokio::test]
@@ -82,4 +88,12 @@ async fn what_nobody_counted_is_booked_in_full_and_told() {
     // What it once cost is paid; given again it is neither paid nor uncertain.
     let again = chain.0.embed(&texts, &caller).await.unwrap();
     assert!(again.cached && !again.is_uncertain());
+}
+
+#[tokio::test]
+async fn of_what_is_free_it_is_certain_what_it_cost() {
+    let (_, chain) = free_or(Price::FREE, vec![vec![1.0]], None);
+    let texts = ["abcd".to_owned()];
+    let answer = chain.0.embed(&texts, &chain.1.caller()).await.unwrap();
+    assert!(!answer.is_uncertain() && answer.attempts.is_empty());
 }
