@@ -51,6 +51,7 @@ impl Upstream {
         });
         let app = Router::new()
             .route("/v1/chat/completions", post(answer))
+            .route("/v1/embeddings", post(embed))
             .with_state(shared.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -90,13 +91,24 @@ impl Upstream {
             "wire = \"openai\"\nurl = \"{}\"\nlocal = true",
             self.url
         );
-        let _ = writeln!(config, "models = {{ fast = \"m\" }}");
+        let _ = writeln!(config, "models = {{ fast = \"m\", embed = \"m\" }}");
         let _ = writeln!(
             config,
             "price = [{{ model = \"m\", input = \"1\", output = \"2\" }}]"
         );
         config
     }
+}
+
+/// A vector for each text, as often as it is asked.
+async fn embed(State(shared): State<Arc<Shared>>, body: axum::Json<serde_json::Value>) -> Response {
+    shared.asked.fetch_add(1, Ordering::SeqCst);
+    let texts = body["input"].as_array().map_or(0, Vec::len);
+    let data: Vec<_> = (0..texts)
+        .map(|index| serde_json::json!({"index": index, "embedding": [3.0, 4.0]}))
+        .collect();
+    let usage = serde_json::json!({"prompt_tokens": READ});
+    axum::Json(serde_json::json!({"data": data, "usage": usage})).into_response()
 }
 
 async fn answer(
