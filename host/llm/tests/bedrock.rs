@@ -21,8 +21,8 @@ use mandate_llm::exchange::{Deadlines, client};
 use mandate_llm::fault::Billed;
 use mandate_llm::wire::Answer;
 use mandate_llm::{
-    Fault, Finish, Kind, Message, ModelClass, Provider, Request, Role, ToolCall, ToolChoice,
-    ToolSpec, Usage,
+    Fault, Finish, Kind, Message, ModelClass, Provider, Request, Role, Thoughts, ToolCall,
+    ToolChoice, ToolSpec, Usage,
 };
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -262,6 +262,39 @@ async fn tool_calls_are_read() {
     assert_eq!(*fields, json!({"stop_sequence": "END"}));
     let thought = &answer.extra["content"][0]["reasoningContent"]["reasoningText"];
     assert_eq!(thought["signature"], "c2lnbmVk");
+}
+
+#[tokio::test]
+async fn what_it_thought_goes_back_before_its_calls() {
+    let server = Server::that(Sends::file("converse_tools")).await;
+    let bedrock = bedrock(&server.url, &with_key());
+    assert_eq!(bedrock.id(), "bedrock");
+    assert!(bedrock.hears_thoughts(ModelClass::Fast) && !bedrock.is_local());
+    assert!(bedrock.price(ModelClass::Fast).is_some());
+    let first = bedrock.complete(&request()).await.unwrap();
+    let mut next = request();
+    next.messages.push(Message {
+        thoughts: Some(Arc::new(Thoughts {
+            provider: bedrock.id().to_owned(),
+            model: bedrock.model(ModelClass::Fast).unwrap().to_owned(),
+            said: first.extra.clone(),
+            stood_for: None,
+        })),
+        ..first.message
+    });
+    for id in ["tooluse_1", "tooluse_2"] {
+        next.messages.push(Message::tool_result(id, "sunny"));
+    }
+    bedrock.complete(&next).await.unwrap();
+    let (_, body) = server.asked();
+    let said = body["messages"][1]["content"].as_array().unwrap();
+    let kinds: Vec<&String> = said
+        .iter()
+        .flat_map(|block| block.as_object().unwrap().keys())
+        .collect();
+    assert_eq!(kinds, ["reasoningContent", "text", "toolUse", "toolUse"]);
+    let thought = &said[0]["reasoningContent"];
+    assert_eq!(*thought, first.extra["content"][0]["reasoningContent"]);
 }
 
 #[tokio::test]
