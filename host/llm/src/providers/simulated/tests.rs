@@ -445,7 +445,8 @@ proptest! {
 
     #[test]
     fn tools_with_any_names_are_found_called_and_left(
-        subjects in proptest::collection::btree_set("[bcdfgklmnprtvz][aeiou][bcdfgklmnprtvz][aeiou][bdgklmnprtvz]", 6),
+        // A form of a word is the word: `refed` would be a reference.
+        subjects in proptest::collection::btree_set("[bcdfgklmnprtvz][aeiou][bcdfgklmnprtvz][aeiou][bgklmnprtvz]", 6),
         wanted in 0_usize..3,
     ) {
         let subjects: Vec<String> = subjects.into_iter().collect();
