@@ -179,14 +179,14 @@ impl Gate {
         }
         // Who gave up is not next.
         while let Some((_, queue)) = inner.ring.front_mut() {
-            let before = queue.len();
-            queue.retain(|it| !it.sender.is_closed());
-            if queue.len() == before {
+            if queue.front().is_some_and(|it| !it.sender.is_closed()) {
                 break;
             }
+            queue.pop_front();
             // And whose it was has had his turn.
-            inner.ring.rotate_left(1);
-            inner.ring.retain(|(_, queue)| !queue.is_empty());
+            let plugin = inner.ring.pop_front();
+            let waits = plugin.filter(|(_, queue)| !queue.is_empty());
+            inner.ring.extend(waits);
         }
         let tokens = inner.ring.front()?.1.front()?.tokens;
         let wait = |bucket: &mut Option<Bucket>, much| match bucket {

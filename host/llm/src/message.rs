@@ -65,6 +65,11 @@ pub struct Thoughts {
 }
 
 impl Thoughts {
+    /// Whether there may be some in what a provider said beside an answer.
+    pub fn are_in(extra: &Map<String, Value>) -> bool {
+        extra.contains_key("content") || extra.contains_key("message")
+    }
+
     /// Those of an answer, if it has any.
     pub fn of(answer: &Response) -> Option<Self> {
         let mut said = Map::new();

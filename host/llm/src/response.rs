@@ -64,8 +64,8 @@ pub struct Response {
     /// What else the provider said.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
-    /// For what the placeholders within `extra` stand, where the prompt was redacted; none where
-    /// the provider saw everything.
+    /// For what the placeholders within `extra` stand, where it has thoughts and the prompt was
+    /// redacted; none where the provider saw everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stood_for: Option<Placeholders>,
     /// What was tried, in order; the last was answered. Empty if it was the first.

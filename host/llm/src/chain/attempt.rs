@@ -167,30 +167,33 @@ impl Asked<'_> {
         question: &Q,
     ) -> Result<Option<(Q::Answer, Usage)>, LlmError> {
         let mut better: Option<Q> = None;
-        let mut bare = self.sticky.is_bare(self.caller.execution, self.id());
+        let known = self.sticky.is_bare(self.caller.execution, self.id());
+        let mut bare = known;
         let mut number = 1;
         while number <= TRIES {
             let asked = self.once(better.as_ref().unwrap_or(question), bare).await?;
             let fault = match asked {
-                Outcome::Answered(mut answer, usage, span) => match question.conform(&mut answer) {
-                    Ok(()) => return Ok(Some((answer, usage))),
-                    Err((again, wrong)) => {
-                        span::unfit(&span);
-                        self.round.unfit(self.id(), wrong);
-                        // Once is a slip.
-                        if better.replace(again).is_some() {
-                            return Ok(None);
-                        }
-                        number += 1;
-                        continue;
+                Outcome::Answered(mut answer, usage, span) => {
+                    if bare && !known {
+                        self.sticky.refused(self.caller.execution, self.id());
                     }
-                },
+                    let Err((again, wrong)) = question.conform(&mut answer) else {
+                        return Ok(Some((answer, usage)));
+                    };
+                    span::unfit(&span);
+                    self.round.unfit(self.id(), wrong);
+                    // Once is a slip.
+                    if better.replace(again).is_some() {
+                        return Ok(None);
+                    }
+                    number += 1;
+                    continue;
+                }
                 Outcome::PassedOver => return Ok(None),
                 Outcome::Failed(fault) => fault,
                 Outcome::Thoughtful(fault) => {
                     // What it said itself may be why; that is no try of its own.
                     if !question.is_heard() && !mem::replace(&mut bare, true) {
-                        self.sticky.refused(self.caller.execution, self.id());
                         continue;
                     }
                     fault

@@ -7,7 +7,7 @@ use crate::redact::{Redacted, Redactor};
 use crate::span::Known;
 use crate::structured;
 use crate::wire::{Answer, Vectors};
-use crate::{ModelClass, Price, Provider, Request};
+use crate::{ModelClass, Price, Provider, Request, Thoughts};
 use mandate_types::MicroUsd;
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
@@ -100,12 +100,14 @@ impl Seen {
 
     /// Brings an answer back into the words of who asked.
     fn restore(&self, answer: &mut Answer, viewer: Viewer<'_>) {
-        let Some(redacted) = &self.redacted else {
-            answer.stood_for = viewer.redacts.then(Default::default);
-            return;
-        };
-        redacted.restore(&mut answer.message);
-        answer.stood_for = Some(redacted.within(&answer.extra));
+        let redacted = self.redacted.as_ref();
+        if let Some(redacted) = redacted {
+            redacted.restore(&mut answer.message);
+        }
+        if viewer.redacts && Thoughts::are_in(&answer.extra) {
+            let stood_for = redacted.map(|redacted| redacted.within(&answer.extra));
+            answer.stood_for = Some(stood_for.unwrap_or_default());
+        }
     }
 }
 

@@ -59,6 +59,8 @@ async fn who_refuses_its_own_thoughts_is_asked_without_them_from_then_on() {
     let error = chain.complete(&thought_of("a")).await.unwrap_err();
     assert!(matches!(error, LlmError::Invalid { .. }), "{error}");
     assert_eq!(a.asked(), 2);
+    chain.complete(&thought_of("a")).await.unwrap();
+    assert_eq!(heard(&a), [true, false, true], "it was not because of them");
 }
 
 #[tokio::test(start_paused = true)]
