@@ -137,6 +137,8 @@ pub enum Do {
     },
     /// Opens a model's answer to this; the first that a guest opens has the number 1.
     Open(String),
+    /// Opens a model's answer to what was said in turns, first and last by the user.
+    GoOn(Vec<String>),
     /// Pulls one piece of the answer of this number.
     Pull(u64),
     /// Pulls the answer of this number until something else than text comes.

@@ -33,7 +33,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Told {
-    asked: usize,
+    asked: Vec<Value>,
     pieces: Vec<String>,
     /// The connection is closed after the pieces.
     over: bool,
@@ -81,7 +81,16 @@ impl Model {
 
     /// Says a piece of its answer.
     pub fn say(&self, text: &str) {
-        let piece = json!({"choices": [{"delta": {"content": text}}]});
+        self.piece(&json!({"content": text}));
+    }
+
+    /// Says a piece of what it thinks.
+    pub fn think(&self, text: &str) {
+        self.piece(&json!({"reasoning_content": text}));
+    }
+
+    fn piece(&self, delta: &Value) {
+        let piece = json!({"choices": [{"delta": delta}]});
         self.tell(|told| told.pieces.push(format!("data: {piece}\n\n")));
     }
 
@@ -100,7 +109,12 @@ impl Model {
 
     /// How often it was asked.
     pub fn asked(&self) -> usize {
-        self.shared.told.lock().unwrap().asked
+        self.shared.told.lock().unwrap().asked.len()
+    }
+
+    /// The messages of the request that came as number `n`, from 0.
+    pub fn heard(&self, n: usize) -> Value {
+        self.shared.told.lock().unwrap().asked[n]["messages"].clone()
     }
 
     /// How many of those who asked went before the end.
@@ -110,10 +124,10 @@ impl Model {
 }
 
 fn serve(mut stream: &TcpStream, shared: &Shared) {
-    if Request::read(stream).is_none() {
+    let Some(request) = Request::read(stream) else {
         return;
-    }
-    shared.told.lock().unwrap().asked += 1;
+    };
+    shared.told.lock().unwrap().asked.push(request.json());
     let mut next = HEAD.to_owned();
     let mut said = 0;
     loop {

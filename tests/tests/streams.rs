@@ -173,3 +173,54 @@ async fn a_budget_without_room_asks_a_human_as_for_a_whole_answer() {
     let last = &pulls.last().unwrap()["ok"]["end"];
     assert_eq!(last["message"]["text"], "yes", "{pulls:?}");
 }
+
+#[tokio::test]
+async fn what_was_thought_beside_a_stream_goes_back_over_a_crash() {
+    let model = Model::start();
+    model.think("it greets; ");
+    model.think("so do I");
+    model.say("good ");
+    model.say("morning");
+    model.end();
+    let mut options = model.options("");
+    options.config = options.config.replace(
+        "models = { fast",
+        "quirks = [\"thoughts-back\"]\nmodels = { fast",
+    );
+    let host = Host::with(&options);
+    let turns = |said: &[&str]| Do::GoOn(said.iter().map(|text| (*text).to_owned()).collect());
+    let plugin = asks("talks", hears_all()).does([
+        // The host is killed here.
+        Do::Ask("Well?".into()),
+        turns(&["hello", "good morning", "and now?"]),
+        Do::PullAll(2),
+        // Nobody thought this, or not here.
+        turns(&["hello", "good evening", "and now?"]),
+        Do::PullAll(3),
+        turns(&["hi", "good morning", "and now?"]),
+        Do::PullAll(4),
+    ]);
+    let plugin = plugin.manifest("[capabilities]\nhuman = true");
+    host.admin().install(plugin.file()).await;
+    let task = submit(&host.admin(), "talks").await;
+    host.admin().reaches(&task, "waiting").await;
+    let host = Host::over(host.kill(), &options);
+    let (admin, ann) = (host.admin(), host.principal("ann", "approver", &[]).await);
+    let question = admin.items("/api/v1/questions").await.remove(0);
+    let path = format!(
+        "/api/v1/questions/{}/answer",
+        question["id"].as_str().unwrap()
+    );
+    ann.post(&path, &json!({"answer": "yes"})).await.ok();
+    let ended = admin.ended(&task).await;
+    assert_eq!(ended["status"], "succeeded", "{ended}");
+    let thought = |n: usize| model.heard(n)[1]["reasoning_content"].clone();
+    let thoughts = [1, 2, 3].map(thought);
+    assert_eq!(thoughts, ["it greets; so do I", " ", " "]);
+    assert_eq!(model.asked(), 4);
+    // No guest, no follower hears what was thought.
+    let pulls = pulled(&admin, &task).await;
+    let ends = pulls.iter().filter(|pull| pull["ok"]["end"].is_object());
+    assert_eq!(ends.count(), 4, "{pulls:?}");
+    assert!(!told(&admin, &task).await.concat().contains("greets"));
+}

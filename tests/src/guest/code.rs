@@ -267,7 +267,8 @@ impl Code {
             }
             Do::Offers => self.ask(INVOKE, "offers", "", ""),
             Do::Complete { prompt, tools } => self.complete(prompt, tools),
-            Do::Open(prompt) => self.open(prompt),
+            Do::Open(prompt) => self.open(std::slice::from_ref(prompt)),
+            Do::GoOn(turns) => self.open(turns),
             Do::Pull(answer) => self.pull(*answer),
             Do::PullAll(answer) => self.pull_all(*answer),
             Do::Close(answer) => self.close(*answer),

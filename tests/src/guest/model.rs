@@ -7,11 +7,12 @@ const STREAM: &str = "mandate:llm-stream/llm-stream";
 
 impl Code {
     pub(super) fn complete(&mut self, prompt: &str, tools: &[String]) {
-        self.ask_model("mandate:llm/llm", "complete", prompt, tools);
+        let turns = [prompt.to_owned()];
+        self.ask_model("mandate:llm/llm", "complete", &turns, tools);
     }
 
-    pub(super) fn open(&mut self, prompt: &str) {
-        self.ask_model(STREAM, "open", prompt, &[]);
+    pub(super) fn open(&mut self, turns: &[String]) {
+        self.ask_model(STREAM, "open", turns, &[]);
     }
 
     pub(super) fn close(&mut self, answer: u64) {
@@ -42,13 +43,16 @@ impl Code {
         &mut self,
         interface: &'static str,
         function: &str,
-        prompt: &str,
+        turns: &[String],
         tools: &[String],
     ) {
-        // One message of a user: role, text, no tool calls, no id of one.
-        let text = self.slice(prompt);
-        let message = [words(&[1]), text, vec![0; 20]].concat();
-        let messages = self.put(&message);
+        let mut said = Vec::new();
+        for (turn, text) in turns.iter().enumerate() {
+            // Role (1 is the user, 2 the assistant), text, no tool calls, no id of one.
+            let text = self.slice(text);
+            said.extend([words(&[1 + turn % 2]), text, vec![0; 20]].concat());
+        }
+        let messages = self.put(&said);
         let mut list = Vec::new();
         for name in tools {
             let name = self.slice(name);
@@ -60,8 +64,9 @@ impl Code {
         let none = "(i32.const 0) (i32.const 0) (i32.const 0)";
         // Class fast, the choice among the tools is the model's, at most 200 tokens.
         let arguments = format!(
-            "(i32.const 0) (i32.const {messages}) (i32.const 1) (i32.const {offered}) (i32.const {}) \
+            "(i32.const 0) (i32.const {messages}) (i32.const {}) (i32.const {offered}) (i32.const {}) \
              {none} {none} (i32.const 200) (i32.const 0) (f32.const 0) (i32.const 0) (i32.const 0)",
+            turns.len(),
             tools.len()
         );
         let params = format!("{} f32 i32 i32", ["i32"; 13].join(" "));
