@@ -52,6 +52,11 @@ pub enum Quirk {
     NoJsonMode,
     /// As [`Self::NoJsonMode`], where there are tools.
     SchemaNotWithTools,
+    /// Of Bedrock's models, those that can be held to a schema: not all can.
+    JsonSchema,
+    /// It is held to a schema only if told so, and then takes none with properties that may be left
+    /// out.
+    StrictSchema,
     /// Embeddings say `input_type`.
     EmbedInputType,
     /// Its messages carry what its model thought, and others' a blank in its place.

@@ -19,6 +19,7 @@ pub mod error;
 pub mod exchange;
 pub mod fault;
 pub mod gate;
+mod grammar;
 mod measure;
 pub mod message;
 pub mod meter;

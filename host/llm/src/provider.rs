@@ -35,6 +35,11 @@ pub trait Provider: Send + Sync {
         false
     }
 
+    /// Whether it is told the schema of `request` otherwise than in words.
+    fn is_held_to_schema(&self, _request: &Request) -> bool {
+        false
+    }
+
     /// Answers once. The request has passed [`Request::check`].
     ///
     /// # Errors

@@ -60,6 +60,9 @@ const AROUND_EACH: u64 = 16;
 /// Tokens of what models are told about calling tools; Anthropic names up to 346 for models whose
 /// price is known (platform.claude.com/docs, tool use, pricing), some older ones 530.
 const AROUND_TOOLS: u64 = 640;
+/// Tokens of what models are told about the form of an answer, by us or by a provider; Anthropic
+/// says that there are some, not how many.
+const AROUND_SCHEMA: u64 = 640;
 
 /// One question to a model, with the whole conversation so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -191,7 +194,7 @@ impl Request {
     }
 
     /// The most tokens of input that a provider may count: each byte as one, and what it puts
-    /// around a request, its messages and its tools.
+    /// around a request, its messages, its tools and the schema of its answer.
     pub fn most_input_tokens(&self) -> u64 {
         let messages = AROUND_EACH * self.messages.len() as u64;
         let tools = if self.tools.is_empty() {
@@ -199,7 +202,10 @@ impl Request {
         } else {
             AROUND_TOOLS + AROUND_EACH * self.tools.len() as u64
         };
-        self.input_bytes() + AROUND_EACH + messages + tools
+        // What stands for a schema is at most twice as long.
+        let schema = self.output_schema.as_ref();
+        let schema = schema.map_or(0, |schema| AROUND_SCHEMA + length(schema) as u64);
+        self.input_bytes() + AROUND_EACH + messages + tools + schema
     }
 
     /// The bytes of everything that a provider would read.

@@ -192,6 +192,19 @@ impl Provider for Upstream {
         }
     }
 
+    fn is_held_to_schema(&self, request: &Request) -> bool {
+        let Some(model) = self.model(request.class) else {
+            return false;
+        };
+        let (names, quirks) = (Names::of(request), self.row.quirks(model));
+        let whom = Whom::of(&self.row, model, &names, &quirks);
+        match self.row.wire {
+            Wire::OpenAi => wire::openai::is_held_to_schema(request, whom),
+            Wire::Anthropic => wire::anthropic::grammar(request, whom).is_some(),
+            Wire::Bedrock => false,
+        }
+    }
+
     async fn complete(&self, request: &Request) -> Result<Answer, Fault> {
         let model = self.serving(request.class)?;
         let names = Names::of(request);

@@ -3,9 +3,9 @@
 use super::{document, thought};
 use crate::catalog::Quirk;
 use crate::fault::{Fault, Kind};
-use crate::structured;
 use crate::wire::{Names, Whom};
 use crate::{Message, Request, Role, ToolChoice};
+use crate::{grammar, structured};
 use aws_sdk_bedrockruntime::error::BuildError;
 use aws_sdk_bedrockruntime::types as sdk;
 use aws_sdk_bedrockruntime::types::{ContentBlock, ConversationRole, SystemContentBlock};
@@ -23,6 +23,7 @@ pub struct Asked {
     pub system: Option<Vec<SystemContentBlock>>,
     pub tools: Option<sdk::ToolConfiguration>,
     pub inference: sdk::InferenceConfiguration,
+    pub output: Option<sdk::OutputConfig>,
 }
 
 impl Asked {
@@ -37,7 +38,10 @@ impl Asked {
             .filter(|message| message.role == Role::System)
             .map(|message| message.text.clone())
             .collect();
-        system.extend(request.output_schema.as_ref().map(structured::in_words));
+        let grammar = grammar(request, whom);
+        let schema = request.output_schema.as_ref();
+        let words = schema.filter(|_| grammar.is_none());
+        system.extend(words.map(structured::in_words));
         system.extend(no_calls.map(str::to_owned));
         system.retain(|text| !text.trim().is_empty());
         let system: Vec<_> = system.into_iter().map(SystemContentBlock::Text).collect();
@@ -57,8 +61,27 @@ impl Asked {
             system: (!system.is_empty()).then_some(system),
             tools,
             inference,
+            output: grammar.map(output).transpose().map_err(unsaid)?,
         })
     }
+}
+
+/// The schema of the answer, if the model can be told it otherwise than in words.
+pub fn grammar(request: &Request, whom: Whom<'_>) -> Option<Value> {
+    let schema = request.output_schema.as_ref()?;
+    grammar::of(schema).filter(|_| whom.has(Quirk::JsonSchema))
+}
+
+fn output(schema: Value) -> Result<sdk::OutputConfig, BuildError> {
+    let schema = sdk::JsonSchemaDefinition::builder()
+        .schema(schema.to_string())
+        .name("answer")
+        .build()?;
+    let format = sdk::OutputFormat::builder()
+        .r#type(sdk::OutputFormatType::JsonSchema)
+        .structure(sdk::OutputFormatStructure::JsonSchema(schema))
+        .build()?;
+    Ok(sdk::OutputConfig::builder().text_format(format).build())
 }
 
 fn unsaid(error: BuildError) -> Fault {

@@ -140,6 +140,14 @@ impl Provider for Bedrock {
         true
     }
 
+    fn is_held_to_schema(&self, request: &Request) -> bool {
+        let Some(model) = self.model(request.class) else {
+            return false;
+        };
+        let (names, quirks) = (Names::of(request), self.row.quirks(model));
+        ask::grammar(request, Whom::of(&self.row, model, &names, &quirks)).is_some()
+    }
+
     async fn complete(&self, request: &Request) -> Result<Answer, Fault> {
         let model = self.serving(request.class)?;
         let quirks = self.row.quirks(model);
@@ -153,6 +161,7 @@ impl Provider for Bedrock {
             .set_system(asked.system)
             .set_tool_config(asked.tools)
             .inference_config(asked.inference)
+            .set_output_config(asked.output)
             .send();
         let said = self
             .timed(async { send.await.map_err(|error| fault::of(&error)) })
@@ -180,6 +189,7 @@ impl Provider for Bedrock {
             .set_system(asked.system)
             .set_tool_config(asked.tools)
             .inference_config(asked.inference)
+            .set_output_config(asked.output)
             .send();
         self.timed(async {
             let said = send.await.map_err(|error| fault::of(&error))?;

@@ -1,7 +1,7 @@
 //! One provider's turn in a call: reserved, asked, settled, and asked again where that helps.
 
-use super::question::{Question, Viewer};
-use super::route::Sticky;
+use super::question::{Question, Viewer, Without};
+use super::route::{Sticky, Whom};
 use crate::breaker::Pass;
 use crate::fault::{Billed, Fault, Kind};
 use crate::gate::Permit;
@@ -111,8 +111,8 @@ enum Outcome<T> {
     PassedOver,
     /// None.
     Failed(Fault),
-    /// None, perhaps because of what it thought and was told again.
-    Thoughtful(Fault),
+    /// None, perhaps because of what it can be asked without.
+    Refused(Fault, Without),
 }
 
 /// An attempt whose money is reserved. Dropped while it runs, it is paid in full.
@@ -155,6 +155,14 @@ impl Asked<'_> {
         self.seat.provider.id()
     }
 
+    fn whom(&self) -> Whom<'_> {
+        Whom {
+            execution: self.caller.execution,
+            provider: self.id(),
+            model: self.model,
+        }
+    }
+
     fn pass_over(&self, why: String) {
         span::passed_over(self.id(), self.model, &why);
         self.round
@@ -167,15 +175,18 @@ impl Asked<'_> {
         question: &Q,
     ) -> Result<Option<(Q::Answer, Usage)>, LlmError> {
         let mut better: Option<Q> = None;
-        let known = self.sticky.is_bare(self.caller.execution, self.id());
-        let mut bare = known;
+        let known = self.sticky.without(&self.whom(), question.schema());
+        let mut without = known;
         let mut number = 1;
         while number <= TRIES {
-            let asked = self.once(better.as_ref().unwrap_or(question), bare).await?;
+            let asked = self
+                .once(better.as_ref().unwrap_or(question), without)
+                .await?;
             let fault = match asked {
                 Outcome::Answered(mut answer, usage, span) => {
-                    if bare && !known {
-                        self.sticky.refused(self.caller.execution, self.id());
+                    if without != known {
+                        let schema = question.schema();
+                        self.sticky.refused(&self.whom(), schema, without);
                     }
                     let Err((again, wrong)) = question.conform(&mut answer) else {
                         return Ok(Some((answer, usage)));
@@ -191,9 +202,9 @@ impl Asked<'_> {
                 }
                 Outcome::PassedOver => return Ok(None),
                 Outcome::Failed(fault) => fault,
-                Outcome::Thoughtful(fault) => {
-                    // What it said itself may be why; that is no try of its own.
-                    if !question.is_heard() && !mem::replace(&mut bare, true) {
+                Outcome::Refused(fault, spare) => {
+                    // That may be why; to leave it out is no try of its own.
+                    if !question.is_heard() && without.leave(spare) {
                         continue;
                     }
                     fault
@@ -255,7 +266,7 @@ impl Asked<'_> {
     async fn once<Q: Question>(
         &self,
         question: &Q,
-        bare: bool,
+        without: Without,
     ) -> Result<Outcome<Q::Answer>, LlmError> {
         let class = question.class();
         // Nobody waits for who would not be asked; and who waited is looked at again.
@@ -266,7 +277,7 @@ impl Asked<'_> {
             provider: self.seat.provider.as_ref(),
             redacts: self.redactor.is_some(),
             redactor: self.redactor,
-            bare,
+            without,
         };
         let shown = question.shown(viewer);
         let mut permit = match &self.seat.gate {
@@ -359,11 +370,16 @@ impl Asked<'_> {
         };
         let failed = Attempt::failed(self.id(), self.model, kind, fault.reason.clone());
         running.end(failed, cost, uncertain);
-        let is_about_it = matches!(kind, Kind::Request | Kind::TooLong);
-        Ok(if is_about_it && question.can_be_bare(&shown) {
-            Outcome::Thoughtful(fault)
-        } else {
+        let mut spare = match kind {
+            Kind::Request | Kind::TooLong => question.spare(&shown, viewer),
+            _ => Without::default(),
+        };
+        // Words are no shorter.
+        spare.schema &= kind == Kind::Request;
+        Ok(if spare == Without::default() {
             Outcome::Failed(fault)
+        } else {
+            Outcome::Refused(fault, spare)
         })
     }
 }

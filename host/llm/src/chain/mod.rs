@@ -21,7 +21,7 @@ use crate::trace::Attempt;
 use crate::{Embeddings, LlmError, ModelClass, Price, Provider, Request, Response, Usage};
 use attempt::total;
 use question::{Question, Streamed, Texts, Viewer};
-use route::Sticky;
+use route::{Sticky, Whom};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -152,15 +152,21 @@ impl Chain {
             return Planned::default();
         };
         let provider = seat.provider.as_ref();
+        let model = provider.model(class).unwrap_or_default();
+        let whom = Whom {
+            execution: caller.execution,
+            provider: provider.id(),
+            model,
+        };
         let shown = question.shown(Viewer {
             provider,
             redacts: self.redactor.is_some() && !provider.is_local(),
             redactor: None,
-            bare: self.sticky.is_bare(caller.execution, provider.id()),
+            without: self.sticky.without(&whom, question.schema()),
         });
         Planned {
             provider: provider.id().to_owned(),
-            model: provider.model(class).unwrap_or_default().to_owned(),
+            model: model.to_owned(),
             most: question.worst(&shown, &price),
         }
     }

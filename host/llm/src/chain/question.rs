@@ -7,7 +7,7 @@ use crate::redact::{Redacted, Redactor};
 use crate::span::Known;
 use crate::structured;
 use crate::wire::{Answer, Vectors};
-use crate::{ModelClass, Price, Provider, Request, Thoughts};
+use crate::{ModelClass, Price, Provider, Request, Role, Thoughts};
 use mandate_types::MicroUsd;
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
@@ -26,8 +26,26 @@ pub struct Viewer<'a> {
     pub redacts: bool,
     /// Takes them out; none where it is only asked what it would cost.
     pub redactor: Option<&'a Redactor>,
-    /// He does not want to hear what he thought.
-    pub bare: bool,
+    /// What he refused.
+    pub without: Without,
+}
+
+/// What somebody is asked without, because he refused the request with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Without {
+    /// A schema that he is held to: it is said in words.
+    pub schema: bool,
+    /// What he thought.
+    pub thoughts: bool,
+}
+
+impl Without {
+    /// Leaves out one more of what is `spare`, and says whether there was any.
+    pub fn leave(&mut self, spare: Self) -> bool {
+        self.schema |= spare.schema;
+        self.thoughts |= spare.thoughts && !spare.schema;
+        spare.schema || spare.thoughts
+    }
 }
 
 /// A question to a provider.
@@ -55,9 +73,14 @@ pub trait Question: Sync {
     /// What is asked, if it is not about vectors.
     fn request<'a>(&'a self, shown: &'a Self::Shown) -> Option<&'a Request>;
 
-    /// Whether something is shown that can be left out: see [`Viewer::bare`].
-    fn can_be_bare(&self, _: &Self::Shown) -> bool {
-        false
+    /// The schema of its answer, if it has one.
+    fn schema(&self) -> Option<&Value> {
+        None
+    }
+
+    /// What `viewer` is shown that can be left out.
+    fn spare(&self, _shown: &Self::Shown, _viewer: Viewer<'_>) -> Without {
+        Without::default()
     }
 
     /// Makes one attempt.
@@ -128,7 +151,7 @@ impl Question for Request {
             None => (None, None),
         };
         let provider = viewer.provider;
-        let hears = !viewer.bare && provider.hears_thoughts(self.class);
+        let hears = !viewer.without.thoughts && provider.hears_thoughts(self.class);
         let model = provider.model(self.class).unwrap_or_default();
         let is_kept = |message: &crate::Message| match &message.thoughts {
             None => true,
@@ -145,6 +168,13 @@ impl Question for Request {
                     message.thoughts = None;
                 }
             }
+        }
+        if viewer.without.schema && self.output_schema.is_some() {
+            let request = request.get_or_insert_with(|| self.clone());
+            let words = request.output_schema.take();
+            let words = words.map(|schema| structured::in_words(&schema));
+            let words = words.map(|words| crate::Message::text(Role::System, words));
+            request.messages.splice(0..0, words);
         }
         Seen { request, redacted }
     }
@@ -166,8 +196,16 @@ impl Question for Request {
         Some(shown.of(self))
     }
 
-    fn can_be_bare(&self, shown: &Seen) -> bool {
-        shown.of(self).has_thoughts()
+    fn schema(&self) -> Option<&Value> {
+        self.output_schema.as_ref()
+    }
+
+    fn spare(&self, shown: &Seen, viewer: Viewer<'_>) -> Without {
+        let request = shown.of(self);
+        Without {
+            schema: viewer.provider.is_held_to_schema(request),
+            thoughts: request.has_thoughts(),
+        }
     }
 
     async fn ask(&self, shown: &Seen, viewer: Viewer<'_>) -> Result<Answer, Fault> {
@@ -306,8 +344,12 @@ impl Question for Streamed<'_> {
         self.request.request(shown)
     }
 
-    fn can_be_bare(&self, shown: &Seen) -> bool {
-        self.request.can_be_bare(shown)
+    fn schema(&self) -> Option<&Value> {
+        self.request.schema()
+    }
+
+    fn spare(&self, shown: &Seen, viewer: Viewer<'_>) -> Without {
+        self.request.spare(shown, viewer)
     }
 
     async fn ask(&self, shown: &Seen, viewer: Viewer<'_>) -> Result<Answer, Fault> {

@@ -1,11 +1,13 @@
 //! In which order the providers of a class are asked.
 
+use super::question::Without;
 use crate::seat::Seat;
 use crate::{ModelClass, Price};
 use mandate_types::MicroUsd;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::hash::Hash;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,15 +108,41 @@ impl Route {
 pub struct Sticky {
     /// Who answered last.
     last: moka::sync::Cache<(String, ModelClass), Arc<Seat>>,
-    /// Who refused to hear his thoughts again.
-    bare: moka::sync::Cache<(String, String), ()>,
+    /// Who refused to hear his thoughts again, in which execution.
+    thoughtless: moka::sync::Cache<(String, String), ()>,
+    /// Which model of whom refused which schema.
+    worded: moka::sync::Cache<(String, String, u64), ()>,
+}
+
+/// Who is asked for whom.
+pub struct Whom<'a> {
+    /// For which execution,
+    pub execution: &'a str,
+    /// who,
+    pub provider: &'a str,
+    /// and with which model.
+    pub model: &'a str,
+}
+
+impl Whom<'_> {
+    fn thoughts(&self) -> (String, String) {
+        (self.execution.to_owned(), self.provider.to_owned())
+    }
+
+    fn schema(&self, schema: &Value) -> (String, String, u64) {
+        let mut hasher = DefaultHasher::new();
+        schema.hash(&mut hasher);
+        let (provider, model) = (self.provider.to_owned(), self.model.to_owned());
+        (provider, model, hasher.finish())
+    }
 }
 
 impl Default for Sticky {
     fn default() -> Self {
         Self {
             last: remembered(),
-            bare: remembered(),
+            thoughtless: remembered(),
+            worded: remembered(),
         }
     }
 }
@@ -151,15 +179,21 @@ impl Sticky {
         }
     }
 
-    /// Whether `provider` refused to hear again what it thought in `execution`.
-    pub fn is_bare(&self, execution: &str, provider: &str) -> bool {
-        let key = (execution.to_owned(), provider.to_owned());
-        self.bare.contains_key(&key)
+    /// What is left out at once, because `whom` refused it before.
+    pub fn without(&self, whom: &Whom<'_>, schema: Option<&Value>) -> Without {
+        Without {
+            schema: schema.is_some_and(|it| self.worded.contains_key(&whom.schema(it))),
+            thoughts: self.thoughtless.contains_key(&whom.thoughts()),
+        }
     }
 
-    /// Remembers that it refused.
-    pub fn refused(&self, execution: &str, provider: &str) {
-        let key = (execution.to_owned(), provider.to_owned());
-        self.bare.insert(key, ());
+    /// Remembers what `whom` answered without, having refused it.
+    pub fn refused(&self, whom: &Whom<'_>, schema: Option<&Value>, without: Without) {
+        if without.thoughts {
+            self.thoughtless.insert(whom.thoughts(), ());
+        }
+        if let Some(schema) = schema.filter(|_| without.schema) {
+            self.worded.insert(whom.schema(schema), ());
+        }
     }
 }

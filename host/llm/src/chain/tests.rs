@@ -61,6 +61,9 @@ impl Provider for Scripted {
     fn hears_thoughts(&self, _: ModelClass) -> bool {
         self.id != "deaf"
     }
+    fn is_held_to_schema(&self, request: &Request) -> bool {
+        self.id != "deaf" && request.output_schema.is_some()
+    }
     async fn complete(&self, request: &Request) -> Result<Answer, Fault> {
         self.asked.lock().unwrap().push(request.clone());
         let next = self.script.lock().unwrap().pop_front().unwrap_or(Ok("yes"));
@@ -423,5 +426,6 @@ async fn who_counts_more_than_can_have_been_used_is_not_believed() {
 
 mod choice;
 mod kept;
+mod schemas;
 mod thoughts;
 mod vectors;

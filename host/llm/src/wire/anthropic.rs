@@ -3,8 +3,8 @@
 use super::names::Names;
 use super::{Answer, Whom, Wrong, fields_but};
 use crate::catalog::Quirk;
-use crate::structured;
 use crate::{Finish, Message, Request, Role, ToolCall, ToolChoice, Usage};
+use crate::{grammar, structured};
 use serde_json::{Map, Value, json};
 
 /// The version of the wire, sent as `anthropic-version`.
@@ -22,10 +22,18 @@ pub fn request(request: &Request, whom: Whom<'_>) -> Value {
         .filter(|message| message.role == Role::System)
         .map(|message| message.text.as_str())
         .collect();
-    let schema = request.output_schema.as_ref().map(structured::in_words);
-    system.extend(schema.as_deref());
+    let grammar = grammar(request, whom);
+    let schema = request.output_schema.as_ref();
+    let words = schema
+        .filter(|_| grammar.is_none())
+        .map(structured::in_words);
+    system.extend(words.as_deref());
     if !system.is_empty() {
         set("system", json!(system.join("\n\n")));
+    }
+    if let Some(schema) = grammar {
+        let format = json!({"type": "json_schema", "schema": schema});
+        set("output_config", json!({"format": format}));
     }
     set("messages", messages(request, whom));
     if let Some(temperature) = request
@@ -69,6 +77,12 @@ pub fn request(request: &Request, whom: Whom<'_>) -> Value {
         set("tool_choice", choice);
     }
     Value::Object(body)
+}
+
+/// The schema of the answer, if the provider can be told it otherwise than in words.
+pub fn grammar(request: &Request, whom: Whom<'_>) -> Option<Value> {
+    let schema = request.output_schema.as_ref()?;
+    grammar::of(schema).filter(|_| !whom.has(Quirk::NoJsonSchema))
 }
 
 /// The conversation in turns: what one side says in a row is one message of several blocks.

@@ -3,8 +3,8 @@
 use super::names::Names;
 use super::{Answer, Vectors, Whom, Wrong, fields_but, limited};
 use crate::catalog::{Quirk, Quirks};
-use crate::structured;
 use crate::{Finish, Message, Request, Role, ToolCall, ToolChoice, Usage};
+use crate::{grammar, structured};
 use serde_json::{Map, Value, json};
 
 /// What Gemini takes for the signature of a call that another model made
@@ -151,6 +151,11 @@ fn tools(request: &Request, whom: Whom<'_>) -> (Value, Value) {
     (tools.collect(), choice)
 }
 
+/// Whether the provider is told that the answer has a form otherwise than in words.
+pub fn is_held_to_schema(request: &Request, whom: Whom<'_>) -> bool {
+    format(request, whom).is_some()
+}
+
 /// In which form the answer is to come, as far as the provider can be told.
 enum Format {
     /// By the schema.
@@ -168,9 +173,13 @@ fn format(request: &Request, whom: Whom<'_>) -> Option<Format> {
     if whom.has(Quirk::NoJsonSchema) {
         return Some(Format::Json(json!({"type": "json_object"})));
     }
-    Some(Format::Schema(
-        json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}),
-    ))
+    let strict = whom.has(Quirk::StrictSchema);
+    let schema = match grammar::strict(schema).filter(|_| strict) {
+        Some(schema) => json!({"name": "answer", "strict": true, "schema": schema}),
+        None => json!({"name": "answer", "schema": schema}),
+    };
+    let format = json!({"type": "json_schema", "json_schema": schema});
+    Some(Format::Schema(format))
 }
 
 fn message(message: &Message, whom: Whom<'_>, thinking: Thinking) -> Value {

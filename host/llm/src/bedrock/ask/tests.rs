@@ -144,3 +144,28 @@ fn its_own_thoughts_come_before_the_calls_that_they_led_to() {
     assert!(own[2].is_tool_use() && own.len() == 4);
     assert_eq!(hear("another").len(), 2, "nobody hears another's");
 }
+
+#[test]
+fn a_model_that_can_be_is_held_to_the_schema() {
+    let request = Request {
+        output_schema: Some(
+            json!({"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}}),
+        ),
+        ..request()
+    };
+    let asked = self::asked(&request, &[Quirk::JsonSchema]);
+    let output = asked.output.unwrap();
+    let format = output.text_format().unwrap();
+    assert_eq!(format.r#type(), &sdk::OutputFormatType::JsonSchema);
+    let schema = format.structure().unwrap().as_json_schema().unwrap();
+    assert_eq!(schema.name(), Some("answer"));
+    let schema: Value = serde_json::from_str(schema.schema()).unwrap();
+    assert_eq!(schema["additionalProperties"], false);
+    let in_words = |asked: &Asked| {
+        let mut system = asked.system.iter().flatten();
+        system.any(|text| text.as_text().unwrap().contains("JSON Schema"))
+    };
+    assert!(!in_words(&self::asked(&request, &[Quirk::JsonSchema])));
+    let asked = self::asked(&request, &[]);
+    assert!(asked.output.is_none() && in_words(&asked));
+}

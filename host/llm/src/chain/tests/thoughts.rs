@@ -17,7 +17,7 @@ fn thoughts(provider: &str, thought: &str, stood_for: Option<Placeholders>) -> A
 }
 
 /// A conversation with what `provider` thought in it.
-fn thought_of(provider: &str) -> Request {
+pub fn thought_of(provider: &str) -> Request {
     let mut request = request();
     let mut answered = Message::text(Role::Assistant, "yes");
     answered.thoughts = Some(thoughts(provider, "because", None));
@@ -31,7 +31,7 @@ fn wrong(kind: Kind) -> Result<&'static str, Fault> {
 }
 
 /// Which of the requests to `provider` had thoughts in them.
-fn heard(provider: &Scripted) -> Vec<bool> {
+pub fn heard(provider: &Scripted) -> Vec<bool> {
     let asked = provider.asked.lock().unwrap();
     asked.iter().map(Request::has_thoughts).collect()
 }

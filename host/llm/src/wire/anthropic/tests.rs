@@ -142,3 +142,23 @@ fn what_is_no_answer_is_told() {
     let cut = answer(cut, &names).unwrap();
     assert_eq!((cut.finish, cut.usage), (Finish::Length, None));
 }
+
+#[test]
+fn a_schema_that_has_a_grammar_is_told_as_one() {
+    let mut asked = asked();
+    asked.output_schema = Some(
+        json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}),
+    );
+    let body = sent(&asked, &Quirks::new());
+    assert_eq!(
+        body["output_config"]["format"],
+        json!({"type": "json_schema", "schema": {
+            "type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"],
+            "additionalProperties": false,
+        }})
+    );
+    assert_eq!(body["system"], "be brief");
+    let body = sent(&asked, &[Quirk::NoJsonSchema].into());
+    assert!(body.get("output_config").is_none());
+    assert!(body["system"].as_str().unwrap().contains("JSON Schema"));
+}

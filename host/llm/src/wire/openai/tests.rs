@@ -279,3 +279,23 @@ fn what_stands_beside_a_call_is_kept_with_its_id() {
     let beside = json!({"tool_calls": [{"id": "c1", "extra_content": {"google": {"thought_signature": "abc"}}}]});
     assert_eq!(read.extra["message"], beside);
 }
+
+#[test]
+fn a_schema_without_choices_is_strict_where_that_has_to_be_said() {
+    let format = |schema: Value, quirks: &[Quirk]| {
+        let mut asked = asked();
+        asked.output_schema = Some(schema);
+        let quirks = quirks.iter().copied().collect();
+        sent(&asked, &quirks)["response_format"]["json_schema"].clone()
+    };
+    let all =
+        json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]});
+    let some = json!({"type": "object", "properties": {"n": {"type": "integer"}}});
+    let held = format(all.clone(), &[Quirk::StrictSchema]);
+    assert_eq!(held["strict"], true);
+    assert_eq!(held["schema"]["additionalProperties"], false);
+    for (schema, quirks) in [(some, vec![Quirk::StrictSchema]), (all, vec![])] {
+        let told = format(schema.clone(), &quirks);
+        assert_eq!(told, json!({"name": "answer", "schema": schema}));
+    }
+}
