@@ -233,7 +233,9 @@ fn usage(body: &Value) -> Option<Usage> {
     let cached = count("cache_read_input_tokens").unwrap_or(0);
     let written = count("cache_creation_input_tokens").unwrap_or(0);
     Some(Usage {
-        input_tokens: count("input_tokens")? + cached + written,
+        input_tokens: count("input_tokens")?
+            .saturating_add(cached)
+            .saturating_add(written),
         cached_tokens: cached,
         cache_write_tokens: written,
         output_tokens: count("output_tokens")?,

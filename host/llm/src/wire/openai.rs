@@ -365,14 +365,20 @@ pub fn usage(body: &Value) -> Option<Usage> {
     let written = count("/completion_tokens").unwrap_or(0);
     let reasoning = count("/completion_tokens_details/reasoning_tokens").unwrap_or(0);
     let cache_write = count("/prompt_tokens_details/cache_write_tokens").unwrap_or(0);
+    let sum = u64::saturating_add;
     // Some count what is not shown beside the rest. The total tells, and so does the sum.
-    let apart = count("/total_tokens").is_some_and(|total| total == input + written + reasoning)
+    let apart = count("/total_tokens")
+        .is_some_and(|total| total == sum(sum(input, written), reasoning))
         || reasoning > written;
     Some(Usage {
         input_tokens: input,
         cached_tokens: cached.min(input),
         cache_write_tokens: cache_write.min(input),
-        output_tokens: if apart { written + reasoning } else { written },
+        output_tokens: if apart {
+            sum(written, reasoning)
+        } else {
+            written
+        },
         reasoning_tokens: reasoning,
     })
 }

@@ -138,6 +138,17 @@ fn what_is_no_answer_is_told() {
     let wrong = answer(empty, &names).unwrap_err();
     assert!(wrong.what.contains("empty") && wrong.usage.is_some());
     assert!(answer(json!({"content": "x"}), &names).is_err());
+    let text = json!({"content": [{"type": "text", "text": "a"}], "stop_reason": "end_turn"});
+    assert_eq!(answer(text, &names).unwrap().finish, Finish::Stop);
+    let withheld = json!({"content": [], "stop_reason": "refusal"});
+    assert_eq!(answer(withheld, &names).unwrap().finish, Finish::Filtered);
+    let most = u64::MAX;
+    let absurd = json!({"content": [{"type": "text", "text": "a"}],
+        "usage": {"input_tokens": most, "cache_read_input_tokens": most, "output_tokens": 1}});
+    assert_eq!(
+        answer(absurd, &names).unwrap().usage.unwrap().input_tokens,
+        most
+    );
     let cut = json!({"content": [{"type": "text", "text": "a"}], "stop_reason": "max_tokens"});
     let cut = answer(cut, &names).unwrap();
     assert_eq!((cut.finish, cut.usage), (Finish::Length, None));

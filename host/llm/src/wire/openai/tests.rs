@@ -139,6 +139,16 @@ fn what_is_not_shown_is_billed_also_where_it_is_counted_apart() {
     let said = json!({"usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 20,
         "completion_tokens_details": {"reasoning_tokens": 7}}});
     assert_eq!(usage(&said).unwrap().output_tokens, 10);
+    // All of it may be hidden, within what was written.
+    let within = json!({"usage": {"prompt_tokens": 10, "completion_tokens": 7,
+        "completion_tokens_details": {"reasoning_tokens": 7}}});
+    assert_eq!(usage(&within).unwrap().output_tokens, 7);
+    let apart = json!({"usage": {"prompt_tokens": 10, "completion_tokens": 7,
+        "completion_tokens_details": {"reasoning_tokens": 8}}});
+    assert_eq!(usage(&apart).unwrap().output_tokens, 15);
+    let absurd = json!({"usage": {"prompt_tokens": u64::MAX, "completion_tokens": u64::MAX,
+        "total_tokens": 5, "completion_tokens_details": {"reasoning_tokens": u64::MAX}}});
+    assert_eq!(usage(&absurd).unwrap().output_tokens, u64::MAX);
     let groq = json!({"x_groq": {"usage": {"prompt_tokens": 1, "completion_tokens": 2}}});
     assert_eq!(usage(&groq).unwrap().output_tokens, 2);
     let deepseek = json!({"usage": {"prompt_tokens": 9, "prompt_cache_hit_tokens": 4}});
@@ -167,6 +177,10 @@ fn what_is_no_answer_is_told_with_its_bill() {
         assert!(wrong.what.contains(what), "{}", wrong.what);
         assert_eq!(wrong.usage.unwrap().input_tokens, 5);
     }
+    let whole =
+        json!({"tool_calls": [{"id": "1", "function": {"name": "a", "arguments": {"x": 1}}}]});
+    let whole = answer(message(whole), &names).unwrap();
+    assert_eq!(whole.message.tool_calls[0].arguments, json!({"x": 1}));
     let refused = message(json!({"content": null, "refusal": "I will not"}));
     let refused = answer(refused, &names).unwrap();
     assert_eq!(refused.finish, Finish::Filtered);

@@ -89,6 +89,62 @@ fn blocks_of_text_and_calls_make_one_answer() {
 }
 
 #[test]
+fn text_thoughts_and_calls_are_of_the_answer_and_nothing_else_is() {
+    let heard = |mut pieces: Box<dyn Pieces>, event: Value| {
+        let heard = pieces.push(&event.to_string()).unwrap();
+        (heard.content, heard.over)
+    };
+    for (said, content) in [
+        (json!({"content": "a"}), true),
+        (json!({"content": "a", "reasoning_content": ""}), true),
+        (json!({"reasoning_content": "a"}), true),
+        (json!({"tool_calls": [{"index": 0, "id": "1"}]}), true),
+        (json!({"content": ""}), false),
+        (json!({"reasoning_content": ""}), false),
+        (json!({"tool_calls": []}), false),
+        (json!({"role": "assistant", "content": null}), false),
+    ] {
+        let told = delta(said.clone());
+        assert_eq!(
+            heard(Box::<OpenAiPieces>::default(), told),
+            (content, false),
+            "{said}"
+        );
+    }
+    let block = |delta: Value| json!({"type": "content_block_delta", "index": 0, "delta": delta});
+    for (event, expected) in [
+        (
+            block(json!({"type": "text_delta", "text": "a"})),
+            (true, false),
+        ),
+        (
+            block(json!({"type": "text_delta", "text": ""})),
+            (false, false),
+        ),
+        (
+            block(json!({"type": "thinking_delta", "thinking": "a"})),
+            (true, false),
+        ),
+        (
+            block(json!({"type": "input_json_delta", "partial_json": "{"})),
+            (true, false),
+        ),
+        (json!({"type": "ping"}), (false, false)),
+        (
+            json!({"type": "message_start", "message": {}}),
+            (false, false),
+        ),
+        (json!({"type": "message_stop"}), (false, true)),
+    ] {
+        assert_eq!(
+            heard(Box::<AnthropicPieces>::default(), event.clone()),
+            expected,
+            "{event}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_piece_is_said() {
     let mut pieces = OpenAiPieces::default();
     assert!(matches!(pieces.push("{"), Err(Broken::Garbled(_))));
