@@ -432,6 +432,35 @@ async fn a_stream_is_heard_and_put_together() {
 }
 
 #[tokio::test]
+async fn what_it_thought_in_a_stream_goes_back_too() {
+    let sends = Sends::events(&frames::thoughtful(), End::Whole);
+    let (told, heard) = stream(sends).await;
+    let first = told.unwrap();
+    assert_eq!(heard, ["Let me look."], "nobody hears what it thinks");
+    let thought = json!({"reasoningContent": {"reasoningText": {"text": "it rains", "signature": "c2lnbmVk"}}});
+    let sealed = json!({"reasoningContent": {"redactedContent": "aGlkZGVu"}});
+    assert_eq!(first.extra["content"], json!([thought, sealed]));
+    let server = Server::that(Sends::file("converse_tools")).await;
+    let bedrock = bedrock(&server.url, &with_key());
+    let mut next = request();
+    next.messages.push(Message {
+        thoughts: Some(Arc::new(Thoughts {
+            provider: bedrock.id().to_owned(),
+            model: bedrock.model(ModelClass::Fast).unwrap().to_owned(),
+            said: first.extra,
+            stood_for: None,
+        })),
+        ..first.message
+    });
+    next.messages
+        .push(Message::tool_result("tooluse_1", "sunny"));
+    bedrock.complete(&next).await.unwrap();
+    let (_, body) = server.asked();
+    let said = &body["messages"][1]["content"];
+    assert_eq!((&said[0], &said[1]), (&thought, &sealed), "{said}");
+}
+
+#[tokio::test]
 async fn a_stream_that_lacks_only_its_usage_is_an_answer() {
     let bytes = std::fs::read(format!("{FILES}/stream.bin")).unwrap();
     let (mut last, mut at) = (0, 0);

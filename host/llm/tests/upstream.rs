@@ -12,8 +12,12 @@ use mandate_llm::upstream::Upstream;
 use mandate_llm::{Kind, Message, ModelClass, Provider, Request, Role};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+
+/// How long it waits between two pieces of an answer.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A provider that gives each request the same answer, and keeps what it was sent.
 struct Server {
@@ -45,7 +49,10 @@ impl Server {
                     }
                 };
                 kept.lock().unwrap().push((head, body));
-                let _ = stream.write_all(answer.as_bytes()).await;
+                for piece in answer.split_inclusive("\n\n") {
+                    let _ = stream.write_all(piece.as_bytes()).await;
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         });
         Self { url, heard }

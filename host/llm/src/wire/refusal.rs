@@ -106,6 +106,16 @@ mod tests {
             (403, "{}", Kind::Key),
             (400, r#"{"error":{"message":"bad"}}"#, Kind::Request),
             (400, long, Kind::TooLong),
+            (
+                400,
+                r#"{"error":{"message":"x","code":"context_length_exceeded"}}"#,
+                Kind::TooLong,
+            ),
+            (
+                422,
+                r#"{"error":{"message":"prompt is too long: 9 tokens"}}"#,
+                Kind::TooLong,
+            ),
             (400, credit, Kind::Spent),
             (401, "{}", Kind::Key),
             (402, "{}", Kind::Spent),

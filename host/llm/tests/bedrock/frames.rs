@@ -46,6 +46,36 @@ fn call(index: i32, id: &str, name: &str, pieces: &[&str]) -> Vec<Vec<u8>> {
     frames
 }
 
+/// What it thinks, and signs, and what it seals.
+fn thought(index: i32, deltas: &[Value]) -> Vec<Vec<u8>> {
+    let delta = |delta: &Value| json!({"contentBlockIndex": index, "delta": {"reasoningContent": delta}, "p": "ab"});
+    let frames = deltas
+        .iter()
+        .map(|it| event("contentBlockDelta", &delta(it)));
+    frames.chain([over(index)]).collect()
+}
+
+/// A stream of thoughts, text and a call.
+pub fn thoughtful() -> Vec<u8> {
+    let thoughts = [
+        json!({"text": "it "}),
+        json!({"text": "rains"}),
+        json!({"signature": "c2lnbmVk"}),
+    ];
+    let mut frames = vec![begun()];
+    frames.extend(thought(0, &thoughts));
+    frames.extend(thought(1, &[json!({"redactedContent": "aGlkZGVu"})]));
+    frames.extend([text(2, "Let me look."), over(2)]);
+    frames.extend(call(
+        3,
+        "tooluse_1",
+        "weather",
+        &["{\"city\":", "\"Bern\"}"],
+    ));
+    frames.extend(end("tool_use"));
+    frames.concat()
+}
+
 fn over(index: i32) -> Vec<u8> {
     event(
         "contentBlockStop",

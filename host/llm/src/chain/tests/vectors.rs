@@ -3,7 +3,13 @@
 use super::*;
 
 /// Gives these vectors, and says so many tokens of them.
-struct Vectored(Vec<Vec<f32>>, Option<u64>, AtomicUsize, Price);
+struct Vectored(
+    Vec<Vec<f32>>,
+    Option<u64>,
+    AtomicUsize,
+    Price,
+    Mutex<Vec<String>>,
+);
 
 #[async_trait::async_trait]
 impl Provider for Vectored {
@@ -19,8 +25,9 @@ impl Provider for Vectored {
     async fn complete(&self, _: &Request) -> Result<Answer, Fault> {
         Err(Fault::new(Kind::Model, "none"))
     }
-    async fn embed(&self, _: &[String]) -> Result<Vectors, Fault> {
+    async fn embed(&self, texts: &[String]) -> Result<Vectors, Fault> {
         self.2.fetch_add(1, Ordering::Relaxed);
+        texts.clone_into(&mut self.4.lock().unwrap());
         let usage = self.1.map(|input_tokens| Usage {
             input_tokens,
             ..Usage::default()
@@ -38,7 +45,8 @@ fn vectored(vectors: &[[f32; 2]], tokens: Option<u64>) -> (Arc<Vectored>, Paid) 
 }
 
 fn free_or(price: Price, vectors: Vec<Vec<f32>>, tokens: Option<u64>) -> (Arc<Vectored>, Paid) {
-    let provider = Arc::new(Vectored(vectors, tokens, AtomicUsize::new(0), price));
+    let heard = Mutex::default();
+    let provider = Arc::new(Vectored(vectors, tokens, AtomicUsize::new(0), price, heard));
     let chain = Chain::new(vec![provider.clone()], Settings::default());
     (provider, paid(chain))
 }
@@ -51,6 +59,7 @@ async fn they_have_length_one_and_are_asked_for_once() {
     let caller = chain.1.caller();
     let first = chain.0.embed(&texts, &caller).await.unwrap();
     assert_eq!(first.vectors[0], [0.6, 0.8]);
+    assert_eq!(*provider.4.lock().unwrap(), texts);
     assert_eq!(first.vectors[1], [0.0, 0.0]);
     let half = 0.5_f32.sqrt();
     assert!(
@@ -96,4 +105,35 @@ async fn of_what_is_free_it_is_certain_what_it_cost() {
     let texts = ["abcd".to_owned()];
     let answer = chain.0.embed(&texts, &chain.1.caller()).await.unwrap();
     assert!(!answer.is_uncertain() && answer.attempts.is_empty());
+}
+
+#[tokio::test]
+async fn who_uses_all_that_can_be_used_is_believed() {
+    // A text of a byte, and a token at each end of it.
+    for (tokens, cost, uncertain) in [(2, 2, false), (3, 3, false), (4, 3, true)] {
+        let (_, chain) = vectored(&[[1.0, 0.0]], Some(tokens));
+        let texts = ["a".to_owned()];
+        chain.0.embed(&texts, &chain.1.caller()).await.unwrap();
+        assert_eq!(chain.1.closed(), [("v".to_owned(), cost, uncertain)]);
+    }
+}
+
+#[test]
+fn four_bytes_are_about_a_token() {
+    use crate::chain::question::{Question, Texts};
+    let texts = ["a".repeat(30), "b".repeat(10)];
+    assert_eq!(Texts(&texts).about(&None), 10);
+    let words = Request::new(
+        ModelClass::Fast,
+        vec![Message::text(Role::User, "a".repeat(40))],
+        7,
+    );
+    let nobody = Scripted::new("a", vec![]);
+    let viewer = crate::chain::question::Viewer {
+        provider: nobody.as_ref(),
+        redacts: false,
+        redactor: None,
+        without: crate::chain::question::Without::default(),
+    };
+    assert_eq!(words.about(&words.shown(viewer)), 17);
 }

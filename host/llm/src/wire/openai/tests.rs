@@ -241,6 +241,13 @@ fn who_wants_thoughts_back_hears_its_own() {
         (None, None),
         "nobody else is told"
     );
+    let mut offers_none = others.clone();
+    offers_none.tools.clear();
+    assert_eq!(
+        heard(&offers_none, Quirk::ThoughtsBackOrNone),
+        off,
+        "there are calls in it"
+    );
     // Without tools nobody asks for them.
     let mut talk = Request::new(ModelClass::Fast, vec![], 5);
     talk.messages = vec![
