@@ -46,7 +46,8 @@ pub enum Quirk {
     RequiredIsAny,
     /// With tools, `reasoning_effort` is `none`.
     ToolsNeedEffortNone,
-    /// It knows only `json_object`: the schema goes into words, and the answer is looked at.
+    /// It knows only `json_object`, and with Anthropic's wire nothing: the schema goes into words,
+    /// and the answer is looked at.
     NoJsonSchema,
     /// It knows no `response_format` at all; as with [`Self::NoJsonSchema`].
     NoJsonMode,

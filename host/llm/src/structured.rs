@@ -1,6 +1,7 @@
 //! Answers in the form that was asked for: looked at whoever gave them, and asked for in words
 //! where a provider cannot be told a schema.
 
+use crate::grammar;
 use crate::wire::{Answer, limited};
 use crate::{Finish, Message, Request, Role, ToolChoice};
 use serde_json::Value;
@@ -15,6 +16,24 @@ pub fn in_words(schema: &Value) -> String {
     format!(
         "Answer with one JSON value and nothing else: no words around it, no code fence. It must satisfy this JSON Schema: {schema}"
     )
+}
+
+/// The schema of an answer as a grammar, where the model `can_be_held` to one, or else in words.
+pub fn told(request: &Request, can_be_held: bool) -> (Option<Value>, Option<String>) {
+    let schema = request.output_schema.as_ref();
+    let grammar = schema.filter(|_| can_be_held).and_then(grammar::of);
+    let words = schema.filter(|_| grammar.is_none()).map(in_words);
+    (grammar, words)
+}
+
+/// Says the schema of an answer in words, after what the system says first.
+pub fn say(request: &mut Request) {
+    if let Some(schema) = request.output_schema.take() {
+        let messages = &mut request.messages;
+        let first = messages.iter().take_while(|it| it.role == Role::System);
+        let place = first.count();
+        messages.insert(place, Message::text(Role::System, in_words(&schema)));
+    }
 }
 
 /// Whether an answer may not be what was asked for, so that it is asked again.

@@ -7,7 +7,7 @@ use crate::exchange::{
 use crate::fault::{Billed, Fault, Kind};
 use crate::wire::stream::{AnthropicPieces, Broken, OpenAiPieces, Pieces};
 use crate::wire::{self, Answer, Names, Vectors, Whom, Wrong};
-use crate::{Heard, ModelClass, Price, Provider, Request, pause};
+use crate::{Heard, ModelClass, Price, Provider, Request, pause, structured};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -200,7 +200,10 @@ impl Provider for Upstream {
         let whom = Whom::of(&self.row, model, &names, &quirks);
         match self.row.wire {
             Wire::OpenAi => wire::openai::is_held_to_schema(request, whom),
-            Wire::Anthropic => wire::anthropic::grammar(request, whom).is_some(),
+            Wire::Anthropic => {
+                let can_be = wire::anthropic::can_be_held(whom);
+                structured::told(request, can_be).0.is_some()
+            }
             Wire::Bedrock => false,
         }
     }

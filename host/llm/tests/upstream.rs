@@ -237,7 +237,7 @@ async fn who_can_be_held_to_a_schema_is_known_beforehand() {
     for (wire, quirks, schema, held) in [
         ("openai", "", Some(&schema), true),
         ("openai", "", Some(&open), true),
-        ("openai", "\"no-json-schema\"", Some(&schema), true),
+        ("openai", "\"no-json-schema\"", Some(&schema), false),
         ("openai", "\"no-json-mode\"", Some(&schema), false),
         ("anthropic", "", Some(&schema), true),
         ("anthropic", "", Some(&open), false),

@@ -3,9 +3,9 @@
 use super::{document, thought};
 use crate::catalog::Quirk;
 use crate::fault::{Fault, Kind};
+use crate::structured;
 use crate::wire::{Names, Whom};
 use crate::{Message, Request, Role, ToolChoice};
-use crate::{grammar, structured};
 use aws_sdk_bedrockruntime::error::BuildError;
 use aws_sdk_bedrockruntime::types as sdk;
 use aws_sdk_bedrockruntime::types::{ContentBlock, ConversationRole, SystemContentBlock};
@@ -38,10 +38,8 @@ impl Asked {
             .filter(|message| message.role == Role::System)
             .map(|message| message.text.clone())
             .collect();
-        let grammar = grammar(request, whom);
-        let schema = request.output_schema.as_ref();
-        let words = schema.filter(|_| grammar.is_none());
-        system.extend(words.map(structured::in_words));
+        let (grammar, words) = structured::told(request, can_be_held(whom));
+        system.extend(words);
         system.extend(no_calls.map(str::to_owned));
         system.retain(|text| !text.trim().is_empty());
         let system: Vec<_> = system.into_iter().map(SystemContentBlock::Text).collect();
@@ -66,10 +64,9 @@ impl Asked {
     }
 }
 
-/// The schema of the answer, if the model can be told it otherwise than in words.
-pub fn grammar(request: &Request, whom: Whom<'_>) -> Option<Value> {
-    let schema = request.output_schema.as_ref()?;
-    grammar::of(schema).filter(|_| whom.has(Quirk::JsonSchema))
+/// Whether the model can be held to a schema.
+pub fn can_be_held(whom: Whom<'_>) -> bool {
+    whom.has(Quirk::JsonSchema)
 }
 
 fn output(schema: Value) -> Result<sdk::OutputConfig, BuildError> {

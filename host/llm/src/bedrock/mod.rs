@@ -16,7 +16,7 @@ use crate::fault::{Fault, Kind};
 use crate::provider::{Heard, Provider};
 use crate::upstream::cut;
 use crate::wire::{Answer, Names, Vectors, Whom};
-use crate::{ModelClass, Price, Request};
+use crate::{ModelClass, Price, Request, structured};
 use ask::Asked;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
@@ -145,7 +145,10 @@ impl Provider for Bedrock {
             return false;
         };
         let (names, quirks) = (Names::of(request), self.row.quirks(model));
-        ask::grammar(request, Whom::of(&self.row, model, &names, &quirks)).is_some()
+        let whom = Whom::of(&self.row, model, &names, &quirks);
+        structured::told(request, ask::can_be_held(whom))
+            .0
+            .is_some()
     }
 
     async fn complete(&self, request: &Request) -> Result<Answer, Fault> {

@@ -157,6 +157,7 @@ impl Asked<'_> {
 
     fn whom(&self) -> Whom<'_> {
         Whom {
+            tenant: self.caller.tenant,
             execution: self.caller.execution,
             provider: self.id(),
             model: self.model,
@@ -175,8 +176,9 @@ impl Asked<'_> {
         question: &Q,
     ) -> Result<Option<(Q::Answer, Usage)>, LlmError> {
         let mut better: Option<Q> = None;
-        let known = self.sticky.without(&self.whom(), question.schema());
-        let mut without = known;
+        let mut without = self.sticky.without(&self.whom(), question.schema());
+        // What was left out last, because of a refusal.
+        let mut last = Without::default();
         let mut number = 1;
         while number <= TRIES {
             let asked = self
@@ -184,10 +186,9 @@ impl Asked<'_> {
                 .await?;
             let fault = match asked {
                 Outcome::Answered(mut answer, usage, span) => {
-                    if without != known {
-                        let schema = question.schema();
-                        self.sticky.refused(&self.whom(), schema, without);
-                    }
+                    let schema = question.schema();
+                    self.sticky
+                        .refused(&self.whom(), schema, mem::take(&mut last));
                     let Err((again, wrong)) = question.conform(&mut answer) else {
                         return Ok(Some((answer, usage)));
                     };
@@ -197,6 +198,8 @@ impl Asked<'_> {
                     if better.replace(again).is_some() {
                         return Ok(None);
                     }
+                    // Who does not heed what he is held to may heed words.
+                    without.schema = true;
                     number += 1;
                     continue;
                 }
@@ -204,8 +207,11 @@ impl Asked<'_> {
                 Outcome::Failed(fault) => fault,
                 Outcome::Refused(fault, spare) => {
                     // That may be why; to leave it out is no try of its own.
-                    if !question.is_heard() && without.leave(spare) {
-                        continue;
+                    if !question.is_heard() {
+                        last = without.leave(spare);
+                        if last != Without::default() {
+                            continue;
+                        }
                     }
                     fault
                 }

@@ -154,6 +154,7 @@ impl Chain {
         let provider = seat.provider.as_ref();
         let model = provider.model(class).unwrap_or_default();
         let whom = Whom {
+            tenant: caller.tenant,
             execution: caller.execution,
             provider: provider.id(),
             model,

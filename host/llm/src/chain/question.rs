@@ -7,7 +7,7 @@ use crate::redact::{Redacted, Redactor};
 use crate::span::Known;
 use crate::structured;
 use crate::wire::{Answer, Vectors};
-use crate::{ModelClass, Price, Provider, Request, Role, Thoughts};
+use crate::{ModelClass, Price, Provider, Request, Thoughts};
 use mandate_types::MicroUsd;
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
@@ -40,11 +40,15 @@ pub struct Without {
 }
 
 impl Without {
-    /// Leaves out one more of what is `spare`, and says whether there was any.
-    pub fn leave(&mut self, spare: Self) -> bool {
-        self.schema |= spare.schema;
-        self.thoughts |= spare.thoughts && !spare.schema;
-        spare.schema || spare.thoughts
+    /// Leaves out one more of what is `spare`, and says which.
+    pub fn leave(&mut self, spare: Self) -> Self {
+        let one = Self {
+            schema: spare.schema,
+            thoughts: spare.thoughts && !spare.schema,
+        };
+        self.schema |= one.schema;
+        self.thoughts |= one.thoughts;
+        one
     }
 }
 
@@ -169,12 +173,8 @@ impl Question for Request {
                 }
             }
         }
-        if viewer.without.schema && self.output_schema.is_some() {
-            let request = request.get_or_insert_with(|| self.clone());
-            let words = request.output_schema.take();
-            let words = words.map(|schema| structured::in_words(&schema));
-            let words = words.map(|words| crate::Message::text(Role::System, words));
-            request.messages.splice(0..0, words);
+        if viewer.without.schema && provider.is_held_to_schema(self) {
+            structured::say(request.get_or_insert_with(|| self.clone()));
         }
         Seen { request, redacted }
     }

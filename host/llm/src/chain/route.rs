@@ -110,13 +110,15 @@ pub struct Sticky {
     last: moka::sync::Cache<(String, ModelClass), Arc<Seat>>,
     /// Who refused to hear his thoughts again, in which execution.
     thoughtless: moka::sync::Cache<(String, String), ()>,
-    /// Which model of whom refused which schema.
-    worded: moka::sync::Cache<(String, String, u64), ()>,
+    /// Which model of whom refused which schema of a tenant.
+    worded: moka::sync::Cache<(String, String, String, u64), ()>,
 }
 
 /// Who is asked for whom.
 pub struct Whom<'a> {
-    /// For which execution,
+    /// For which tenant,
+    pub tenant: &'a str,
+    /// for which execution,
     pub execution: &'a str,
     /// who,
     pub provider: &'a str,
@@ -129,11 +131,11 @@ impl Whom<'_> {
         (self.execution.to_owned(), self.provider.to_owned())
     }
 
-    fn schema(&self, schema: &Value) -> (String, String, u64) {
+    fn schema(&self, schema: &Value) -> (String, String, String, u64) {
         let mut hasher = DefaultHasher::new();
         schema.hash(&mut hasher);
-        let (provider, model) = (self.provider.to_owned(), self.model.to_owned());
-        (provider, model, hasher.finish())
+        let [tenant, provider, model] = [self.tenant, self.provider, self.model].map(str::to_owned);
+        (tenant, provider, model, hasher.finish())
     }
 }
 
@@ -187,7 +189,7 @@ impl Sticky {
         }
     }
 
-    /// Remembers what `whom` answered without, having refused it.
+    /// Remembers what `whom` answered without, having refused the same with it.
     pub fn refused(&self, whom: &Whom<'_>, schema: Option<&Value>, without: Without) {
         if without.thoughts {
             self.thoughtless.insert(whom.thoughts(), ());

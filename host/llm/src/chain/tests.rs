@@ -342,8 +342,10 @@ async fn another_form_is_repaired_once() {
         [("a", "unfit"), ("a", "answered")]
     );
     assert_eq!(answer.cost, MicroUsd(2 * (5 + 6)), "both are paid");
-    let again = a.asked.lock().unwrap()[1].messages.len();
-    assert_eq!(again, 3);
+    let again = a.asked.lock().unwrap()[1].messages.clone();
+    let roles: Vec<Role> = again.iter().map(|message| message.role).collect();
+    let said = [Role::System, Role::User, Role::Assistant, Role::User];
+    assert_eq!(roles, said, "its schema, in words now, and what is wrong");
     let a = Scripted::new("a", vec![Ok("sure!"), Ok("really!")]);
     let b = Scripted::new("b", vec![Ok("{\"n\": 2}")]);
     let answer = chain(&[&a, &b]).complete(&schema).await.unwrap();

@@ -3,8 +3,8 @@
 use super::names::Names;
 use super::{Answer, Whom, Wrong, fields_but};
 use crate::catalog::Quirk;
+use crate::structured;
 use crate::{Finish, Message, Request, Role, ToolCall, ToolChoice, Usage};
-use crate::{grammar, structured};
 use serde_json::{Map, Value, json};
 
 /// The version of the wire, sent as `anthropic-version`.
@@ -22,11 +22,7 @@ pub fn request(request: &Request, whom: Whom<'_>) -> Value {
         .filter(|message| message.role == Role::System)
         .map(|message| message.text.as_str())
         .collect();
-    let grammar = grammar(request, whom);
-    let schema = request.output_schema.as_ref();
-    let words = schema
-        .filter(|_| grammar.is_none())
-        .map(structured::in_words);
+    let (grammar, words) = structured::told(request, can_be_held(whom));
     system.extend(words.as_deref());
     if !system.is_empty() {
         set("system", json!(system.join("\n\n")));
@@ -79,10 +75,9 @@ pub fn request(request: &Request, whom: Whom<'_>) -> Value {
     Value::Object(body)
 }
 
-/// The schema of the answer, if the provider can be told it otherwise than in words.
-pub fn grammar(request: &Request, whom: Whom<'_>) -> Option<Value> {
-    let schema = request.output_schema.as_ref()?;
-    grammar::of(schema).filter(|_| !whom.has(Quirk::NoJsonSchema))
+/// Whether the model can be held to a schema.
+pub fn can_be_held(whom: Whom<'_>) -> bool {
+    !whom.has(Quirk::NoJsonSchema)
 }
 
 /// The conversation in turns: what one side says in a row is one message of several blocks.

@@ -151,9 +151,9 @@ fn tools(request: &Request, whom: Whom<'_>) -> (Value, Value) {
     (tools.collect(), choice)
 }
 
-/// Whether the provider is told that the answer has a form otherwise than in words.
+/// Whether the provider is told the schema of the answer otherwise than in words.
 pub fn is_held_to_schema(request: &Request, whom: Whom<'_>) -> bool {
-    format(request, whom).is_some()
+    matches!(format(request, whom), Some(Format::Schema(_)))
 }
 
 /// In which form the answer is to come, as far as the provider can be told.
@@ -173,8 +173,10 @@ fn format(request: &Request, whom: Whom<'_>) -> Option<Format> {
     if whom.has(Quirk::NoJsonSchema) {
         return Some(Format::Json(json!({"type": "json_object"})));
     }
-    let strict = whom.has(Quirk::StrictSchema);
-    let schema = match grammar::strict(schema).filter(|_| strict) {
+    let strict = whom
+        .has(Quirk::StrictSchema)
+        .then(|| grammar::strict(schema));
+    let schema = match strict.flatten() {
         Some(schema) => json!({"name": "answer", "strict": true, "schema": schema}),
         None => json!({"name": "answer", "schema": schema}),
     };

@@ -40,21 +40,46 @@ const WORDS: (bool, bool) = (false, true);
 async fn who_refuses_a_schema_hears_it_in_words_from_then_on() {
     let a = Scripted::new(
         "a",
-        vec![wrong(Kind::Request), Ok("no"), Ok(GOOD), Ok(GOOD), Ok(GOOD)],
+        vec![
+            wrong(Kind::Request),
+            Ok("no"),
+            Ok(GOOD),
+            Ok(GOOD),
+            Ok(GOOD),
+            Ok(GOOD),
+        ],
     );
     let chain = chain(&[&a]);
     let answer = chain.complete(&asked()).await.unwrap();
     assert_eq!(answer.message.text, GOOD);
     // An answer is looked at also then, and asked for again.
     assert_eq!(told(&a), [HELD, WORDS, WORDS]);
-    // Everybody's: no schema is refused because of who asks.
+    let paid = ("a".to_owned(), 11, false);
+    let refused = ("a".to_owned(), 0, false);
+    assert_eq!(chain.1.closed(), [refused, paid.clone(), paid]);
     let other = chain.0.complete(&asked(), &another(&chain.1)).await;
     assert!(other.is_ok());
     assert_eq!(told(&a)[3..], [WORDS]);
+    let of_others = Caller {
+        tenant: "others",
+        ..chain.1.caller()
+    };
+    assert!(chain.0.complete(&asked(), &of_others).await.is_ok());
+    assert_eq!(told(&a)[4..], [HELD], "tenants have nothing in common");
     let mut different = asked();
     different.output_schema = Some(json!({"type": "object"}));
     chain.complete(&different).await.unwrap();
-    assert_eq!(told(&a)[4..], [HELD], "another schema is another matter");
+    assert_eq!(told(&a)[5..], [HELD], "another schema is another matter");
+}
+
+#[tokio::test]
+async fn who_does_not_heed_it_is_told_in_words_for_once() {
+    let a = Scripted::new("a", vec![Ok("sure!"), Ok(GOOD), Ok(GOOD)]);
+    let chain = chain(&[&a]);
+    assert!(chain.complete(&asked()).await.is_ok());
+    assert_eq!(told(&a), [HELD, WORDS]);
+    assert!(chain.complete(&asked()).await.is_ok());
+    assert_eq!(told(&a)[2..], [HELD], "nobody refused it");
 }
 
 #[tokio::test]
@@ -75,7 +100,12 @@ async fn what_is_wrong_otherwise_stays_wrong() {
 async fn the_schema_goes_before_the_thoughts() {
     let a = Scripted::new(
         "a",
-        vec![wrong(Kind::Request), wrong(Kind::Request), Ok(GOOD)],
+        vec![
+            wrong(Kind::Request),
+            wrong(Kind::Request),
+            Ok(GOOD),
+            Ok(GOOD),
+        ],
     );
     let mut asked = thoughts::thought_of("a");
     asked.output_schema = Some(schema());
@@ -83,6 +113,10 @@ async fn the_schema_goes_before_the_thoughts() {
     chain.complete(&asked).await.unwrap();
     assert_eq!(told(&a), [HELD, WORDS, WORDS]);
     assert_eq!(thoughts::heard(&a), [true, true, false]);
+    // It was them: that is remembered, and nothing of the schema.
+    chain.complete(&asked).await.unwrap();
+    assert_eq!(told(&a)[3..], [HELD]);
+    assert_eq!(thoughts::heard(&a)[3..], [false]);
 }
 
 #[tokio::test]
