@@ -262,3 +262,22 @@ async fn who_can_be_held_to_a_schema_is_known_beforehand() {
         assert!(!provider.is_held_to_schema(&smart));
     }
 }
+
+#[test]
+fn who_wants_to_hear_thoughts_is_known_beforehand() {
+    for (wire, quirks, hears) in [
+        ("anthropic", "", true),
+        ("openai", "", false),
+        ("openai", "\"no-stop\"", false),
+        ("openai", "\"thoughts-back\"", true),
+        ("openai", "\"thoughts-back-or-none\"", true),
+        ("openai", "\"signatures-back\"", true),
+    ] {
+        let provider = upstream("http://127.0.0.1:9", wire, quirks, "sk-test");
+        assert_eq!(
+            provider.hears_thoughts(ModelClass::Fast),
+            hears,
+            "{wire} {quirks}"
+        );
+    }
+}

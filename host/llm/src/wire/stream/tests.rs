@@ -89,6 +89,34 @@ fn blocks_of_text_and_calls_make_one_answer() {
 }
 
 #[test]
+fn calls_come_without_numbers_and_with_arguments_as_objects_too() {
+    let call = |call: Value| delta(json!({"tool_calls": [call]}));
+    let (_, body) = put(
+        Box::<OpenAiPieces>::default(),
+        &[
+            call(json!({"id": "1", "function": {"name": "a", "arguments": {"n": 1}}})),
+            call(json!({"id": "2", "function": {"name": "b", "arguments": "{\"n\":"}})),
+            call(json!({"function": {"arguments": "2}"}})),
+            json!({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}),
+        ],
+    );
+    let calls = body["choices"][0]["message"]["tool_calls"].clone();
+    let called = |place: usize| {
+        let function = &calls[place]["function"];
+        let arguments = function["arguments"].as_str().unwrap();
+        let arguments: Value = serde_json::from_str(arguments).unwrap();
+        (
+            calls[place]["id"].clone(),
+            function["name"].clone(),
+            arguments,
+        )
+    };
+    assert_eq!(called(0), (json!("1"), json!("a"), json!({"n": 1})));
+    assert_eq!(called(1), (json!("2"), json!("b"), json!({"n": 2})));
+    assert_eq!(calls.as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn text_thoughts_and_calls_are_of_the_answer_and_nothing_else_is() {
     let heard = |mut pieces: Box<dyn Pieces>, event: Value| {
         let heard = pieces.push(&event.to_string()).unwrap();
