@@ -14,6 +14,8 @@ const MOST_OPTIONAL: usize = 24;
 const MOST_CHOICES: usize = 16;
 /// Deeper ones are left to words.
 const MOST_DEPTH: usize = 64;
+/// So many bytes more than twice the schema's a grammar may have: short ones grow the most.
+pub const MOST_MORE: usize = 256;
 /// Formats of texts that are known to all of them, and that no placeholder of a redacted text
 /// stands in the place of: an address would have to be made up.
 const FORMATS: [&str; 6] = ["date-time", "time", "date", "duration", "hostname", "uuid"];
@@ -71,7 +73,7 @@ const OF_OBJECTS: [&str; 5] = [
 /// `schema` in the form that a grammar can be made of. An answer in that form satisfies `schema`
 /// but for what is told in descriptions and what its types and choices say beside each other; and
 /// whatever satisfies `schema` has such an answer, with the properties that it names. None if it
-/// has no such form. It is at most twice as long.
+/// has no such form. It is at most twice as long, and [`MOST_MORE`].
 pub fn of(schema: &Value) -> Option<Value> {
     made(schema).map(|(made, _)| made)
 }
@@ -102,7 +104,7 @@ fn made(schema: &Value) -> Option<(Value, usize)> {
     if !defs.is_empty() {
         root.insert("$defs".to_owned(), Value::Object(defs));
     }
-    let is_short = made.to_string().len() <= 2 * schema.to_string().len();
+    let is_short = made.to_string().len() <= 2 * schema.to_string().len() + MOST_MORE;
     is_short.then_some((made, optional))
 }
 

@@ -61,8 +61,8 @@ const AROUND_EACH: u64 = 16;
 /// price is known (platform.claude.com/docs, tool use, pricing), some older ones 530.
 const AROUND_TOOLS: u64 = 640;
 /// Tokens of what models are told about the form of an answer, by us or by a provider; Anthropic
-/// says that there are some, not how many.
-const AROUND_SCHEMA: u64 = 640;
+/// says that there are some, not how many. And of what its grammar has more than it twice.
+const AROUND_SCHEMA: u64 = 640 + crate::grammar::MOST_MORE as u64;
 
 /// One question to a model, with the whole conversation so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -353,6 +353,28 @@ async fn another_form_is_repaired_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_does_not_fit_was_a_try() {
+    let schema = Request {
+        output_schema: Some(json!({"type": "object"})),
+        ..request()
+    };
+    let a = Scripted::new("a", vec![Ok("sure!"), Err(busy()), Ok("{}")]);
+    let b = Scripted::new("b", vec![Ok("{}")]);
+    let answer = chain(&[&a, &b]).complete(&schema).await.unwrap();
+    assert_eq!((answer.provider.as_str(), a.asked()), ("b", 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_busy_is_given_a_moment() {
+    let begun = tokio::time::Instant::now();
+    let a = Scripted::new("a", vec![Err(busy())]);
+    assert!(chain(&[&a]).complete(&request()).await.is_ok());
+    let pause = begun.elapsed();
+    let about = Duration::from_millis(125)..Duration::from_millis(380);
+    assert!(about.contains(&pause), "{pause:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_none_answers_every_reason_and_the_soonest_retry_are_told() {
     let later = |seconds| Fault {
         retry_after: Some(Duration::from_secs(seconds)),

@@ -103,6 +103,14 @@ fn each_kind_of_schema_has_its_form() {
 }
 
 #[test]
+fn as_many_properties_as_there_are_can_be_asked_for() {
+    let asked = |least: usize| json!({"properties": {"b": {"const": 1}}, "minProperties": least});
+    let told = made(asked(1)).unwrap();
+    assert_eq!(told["description"], "{\"minProperties\":1}");
+    assert_eq!(made(asked(2)), None);
+}
+
+#[test]
 fn what_would_be_narrowed_too_far_is_left_to_words() {
     for schema in [
         json!({}),
@@ -214,17 +222,26 @@ fn what_is_too_complex_is_left_to_words() {
     assert!(of(&choices(MOST_CHOICES)).is_some());
     assert_eq!(of(&choices(MOST_CHOICES + 1)), None);
     // A chain of references is as deep as it is long.
-    let chained = |n: usize| {
+    let chained = |n: usize, within: &dyn Fn(Value) -> Value| {
         let defs = (0..n).map(|n| {
-            let next = json!({"items": {"$ref": format!("#/$defs/d{}", n + 1)}});
+            let next = within(json!({"$ref": format!("#/$defs/d{}", n + 1)}));
             (format!("d{n}"), next)
         });
         let mut defs: Map<_, _> = defs.collect();
         defs.insert(format!("d{n}"), json!({"type": "null"}));
         json!({"type": "object", "$defs": defs, "properties": {"a": {"$ref": "#/$defs/d0"}}})
     };
-    assert!(of(&chained(9)).is_some());
-    assert_eq!(of(&chained(10_000)), None);
+    let within: [&dyn Fn(Value) -> Value; 5] = [
+        &|next| next,
+        &|next| json!({"items": next}),
+        &|next| json!({"properties": {"b": next}, "required": ["b"]}),
+        &|next| json!({"anyOf": [next]}),
+        &|next| json!({"allOf": [next]}),
+    ];
+    for within in within {
+        assert!(of(&chained(9, within)).is_some());
+        assert_eq!(of(&chained(10_000, within)), None);
+    }
 }
 
 /// All objects within are closed.
@@ -305,7 +322,7 @@ proptest::proptest! {
             return Ok(());
         };
         assert!(is_closed(&made), "{made}");
-        assert!(made.to_string().len() <= 2 * schema.to_string().len());
+        assert!(made.to_string().len() <= 2 * schema.to_string().len() + MOST_MORE);
         assert_eq!(of(&made).as_ref(), Some(&made), "it has its form already");
         let fits = |schema: &Value, answer: &Value| {
             jsonschema::validator_for(schema).unwrap().is_valid(answer)

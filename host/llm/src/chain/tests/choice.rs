@@ -216,6 +216,26 @@ async fn who_is_late_gets_company_and_both_are_paid() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_is_heard_gets_no_company() {
+    let slow = Slow::new("slow", Duration::from_secs(60));
+    let quick = Slow::new("quick", Duration::ZERO);
+    let hedged = route(Route {
+        hedge: true,
+        ..Route::default()
+    });
+    let providers: Vec<Arc<dyn Provider>> = vec![slow, quick.clone()];
+    let chain = paid(Chain::new(providers, hedged));
+    for _ in 0..3 {
+        assert_eq!(answers(&chain).await, "slow");
+    }
+    let caller = chain.1.caller();
+    let mut hear = |_: &str| {};
+    let answer = chain.0.stream(&request(), &caller, &mut hear).await;
+    assert_eq!(answer.unwrap().provider, "slow");
+    assert_eq!(quick.asked.load(Ordering::Relaxed), 0);
+}
+
 #[tokio::test]
 async fn what_was_heard_is_nobody_elses_to_finish() {
     let a = Scripted::new("a", vec![Ok("yes")]);

@@ -124,5 +124,5 @@ async fn a_schema_costs_what_stands_for_it_and_what_is_told_of_it() {
     let chain = chain(&[&Scripted::new("a", vec![])]);
     let most = |request: &Request| chain.0.first_cost(request, &chain.1.caller()).most.0;
     let length = i64::try_from(schema().to_string().len()).unwrap();
-    assert_eq!(most(&asked()), most(&request()) + 2 * length + 640);
+    assert_eq!(most(&asked()), most(&request()) + 2 * length + 640 + 256);
 }
