@@ -139,8 +139,10 @@ impl<'a> Maker<'a> {
                 let [one] = all.as_array()?.as_slice() else {
                     return None;
                 };
-                let one = self.schema(one, depth + 1)?;
-                (one.as_object()?.clone(), vec![form, "type"])
+                let Value::Object(one) = self.schema(one, depth + 1)? else {
+                    return None;
+                };
+                (one, vec![form, "type"])
             }
             Some((form, value)) => (literal(form, value)?, vec![form, "type"]),
             None => self.typed(all, depth)?,
@@ -152,7 +154,7 @@ impl<'a> Maker<'a> {
             return None;
         }
         said.retain(|name| *name != "minProperties");
-        let told = told(all, &said);
+        let mut told = told(all, &said);
         if told.is_empty() {
             return Some(Value::Object(made));
         }
@@ -160,16 +162,13 @@ impl<'a> Maker<'a> {
             // Nothing may stand beside it.
             made = self.choice(vec![Value::Object(made)])?;
         }
-        if let (Some(before), Some(Value::String(more))) =
-            (made.remove("description"), told.get("description"))
+        // The one that `allOf` has may be described, too.
+        if let (Some(Value::String(before)), Some(Value::String(more))) =
+            (made.get("description"), told.get_mut("description"))
         {
-            // Of the one that `allOf` has.
-            let both = format!("{}\n\n{more}", before.as_str().unwrap_or_default());
-            made.extend(told);
-            made.insert("description".to_owned(), json!(both));
-        } else {
-            made.extend(told);
+            *more = format!("{before}\n\n{more}");
         }
+        made.extend(told);
         Some(Value::Object(made))
     }
 

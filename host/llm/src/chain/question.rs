@@ -40,11 +40,12 @@ pub struct Without {
 }
 
 impl Without {
-    /// Leaves out one more of what is `spare`, and says which.
+    /// Leaves out one more of what is `spare`, and says which; none if all of it is out already.
     pub fn leave(&mut self, spare: Self) -> Self {
+        let schema = spare.schema && !self.schema;
         let one = Self {
-            schema: spare.schema,
-            thoughts: spare.thoughts && !spare.schema,
+            schema,
+            thoughts: spare.thoughts && !self.thoughts && !schema,
         };
         self.schema |= one.schema;
         self.thoughts |= one.thoughts;

@@ -86,6 +86,14 @@ fn each_kind_of_schema_has_its_form() {
             json!({"type": "string", "title": "A"}),
         ),
         (
+            json!({"allOf": [{"type": "string", "description": "one"}], "title": "A"}),
+            json!({"type": "string", "title": "A", "description": "one"}),
+        ),
+        (
+            json!({"allOf": [{"type": "string", "description": "one"}], "description": "two"}),
+            json!({"type": "string", "description": "one\n\ntwo"}),
+        ),
+        (
             json!({"items": text()}),
             json!({"type": "array", "items": text()}),
         ),

@@ -1,3 +1,5 @@
+//! What is found, what comes back, and that nothing of it is slow.
+
 use super::{Redacted, Redactor, Settings};
 use crate::{Message, ModelClass, Request, Role, ToolCall, ToolSpec};
 use proptest::prelude::*;

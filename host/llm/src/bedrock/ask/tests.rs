@@ -1,3 +1,5 @@
+//! Requests as Converse takes them.
+
 use super::*;
 use crate::{ModelClass, Thoughts, ToolCall, ToolSpec};
 use std::sync::Arc;

@@ -186,19 +186,25 @@ impl Provider for Slow {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_is_late_gets_company_and_both_are_paid() {
-    let slow = Slow::new("slow", Duration::from_secs(60));
-    let quick = Slow::new("quick", Duration::ZERO);
+/// A chain in which who is late gets company; it is known how long the first usually takes.
+async fn with_company(providers: Vec<Arc<Slow>>) -> Paid {
     let hedged = route(Route {
         hedge: true,
         ..Route::default()
     });
-    let providers: Vec<Arc<dyn Provider>> = vec![slow, quick];
-    let chain = paid(Chain::new(providers, hedged));
+    let providers = providers.into_iter().map(|it| it as Arc<dyn Provider>);
+    let chain = paid(Chain::new(providers.collect(), hedged));
     for _ in 0..3 {
         assert_eq!(answers(&chain).await, "slow");
     }
+    chain
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_late_gets_company_and_both_are_paid() {
+    let slow = Slow::new("slow", Duration::from_secs(60));
+    let quick = Slow::new("quick", Duration::ZERO);
+    let chain = with_company(vec![slow, quick]).await;
     let answer = chain.complete(&request()).await.unwrap();
     assert_eq!(answer.provider, "quick");
     let mut told = outcomes(&answer.attempts);
@@ -220,15 +226,7 @@ async fn who_is_late_gets_company_and_both_are_paid() {
 async fn who_is_heard_gets_no_company() {
     let slow = Slow::new("slow", Duration::from_secs(60));
     let quick = Slow::new("quick", Duration::ZERO);
-    let hedged = route(Route {
-        hedge: true,
-        ..Route::default()
-    });
-    let providers: Vec<Arc<dyn Provider>> = vec![slow, quick.clone()];
-    let chain = paid(Chain::new(providers, hedged));
-    for _ in 0..3 {
-        assert_eq!(answers(&chain).await, "slow");
-    }
+    let chain = with_company(vec![slow, quick.clone()]).await;
     let caller = chain.1.caller();
     let mut hear = |_: &str| {};
     let answer = chain.0.stream(&request(), &caller, &mut hear).await;
